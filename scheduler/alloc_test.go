@@ -1,0 +1,27 @@
+//go:build !race
+
+// Under the race detector sync.Pool forgets at random, so that everything would
+// allocate: make test runs these apart.
+
+package scheduler
+
+import "testing"
+
+func TestDecidingAllocatesNothing(t *testing.T) {
+	for _, policy := range Policies() {
+		s := fleet(t, 64, policy)
+		for _, i := range s.Instances() {
+			i.says(3, 0)
+		}
+		q := ask("m")
+		if n := testing.AllocsPerRun(1000, func() {
+			q.Rand = next(q.Rand)
+			d := s.Pick(q)
+			d.Reservation.FirstByte()
+			d.Reservation.Tokens(3)
+			d.Reservation.End()
+		}); n != 0 {
+			t.Errorf("%s: %v allocations a decision", policy, n)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package scheduler
+
+import (
+	"slices"
+
+	"penstock/scheduler/telemetry"
+)
+
+// Collect writes the scheduler's metrics, family by family.
+func (s *Scheduler) Collect(w *telemetry.Writer) {
+	w.Family("penstock_decision_seconds", "histogram", "Time to decide which instance gets a request.")
+	w.Histogram("penstock_decision_seconds", s.decisions)
+	w.Family("penstock_policy_degraded_total", "counter", "Decisions that the policy took without a signal that it wants.")
+	if s.policy.signals {
+		w.Int("penstock_policy_degraded_total", int64(s.degraded.Load()), "policy", s.policy.name, "signal", "waiting")
+	}
+	all := make([]seen, 0, len(s.Instances()))
+	for _, i := range s.Instances() {
+		all = append(all, seen{i, i.Status()})
+	}
+	collectLoad(w, all)
+	collectHealth(w, all)
+	collectScrapes(w, all)
+}
+
+// seen is an instance and its status of one moment.
+type seen struct {
+	*Instance
+	Status
+}
+
+// model is the label where an instance serves one.
+func (i seen) model() string {
+	if len(i.Models) == 1 {
+		return i.Models[0]
+	}
+	return ""
+}
+
+func collectLoad(w *telemetry.Writer, all []seen) {
+	gauge := func(name, help string, value func(i seen) float64) {
+		w.Family(name, "gauge", help)
+		for _, i := range all {
+			w.Sample(name, value(i), "instance", i.Name, "model", i.model())
+		}
+	}
+	gauge("penstock_instance_running", "Requests that the engine runs, as it last said.", func(i seen) float64 { return float64(i.Running) })
+	gauge("penstock_instance_waiting", "Requests in the engine's own queue, as it last said.", func(i seen) float64 { return float64(i.Waiting) })
+	gauge("penstock_instance_kv_usage_ratio", "Part of the engine's KV cache in use, as it last said.", func(i seen) float64 { return i.KVUsage })
+	gauge("penstock_instance_in_flight", "Requests of this gateway at the instance now.", func(i seen) float64 { return float64(i.InFlight) })
+	w.Family("penstock_instance_requests_total", "counter", "Requests given to the instance, retries included.")
+	for _, i := range all {
+		w.Int("penstock_instance_requests_total", int64(i.Requests), "instance", i.Name)
+	}
+}
+
+func collectHealth(w *telemetry.Writer, all []seen) {
+	w.Family("penstock_instance_up", "gauge", "1 while the instance can be given requests.")
+	for _, i := range all {
+		w.Int("penstock_instance_up", one(i.Status.State.routable()), "instance", i.Name, "model", i.model())
+	}
+	w.Family("penstock_instance_state", "gauge", "1 at the state that the instance is in.")
+	for _, i := range all {
+		for s, name := range stateNames {
+			w.Int("penstock_instance_state", one(i.Status.State == State(s)), "instance", i.Name, "state", name)
+		}
+	}
+	byReason := func(name, help string, counts func(i *Instance) *[failures]telemetry.Counter) {
+		w.Family(name, "counter", help)
+		for _, i := range all {
+			var sums [failures]uint64 // by the first failure of each name
+			for f := range sums {
+				sums[slices.Index(failureNames[:], failureNames[f])] += counts(i.Instance)[f].Load()
+			}
+			for f, n := range sums {
+				if slices.Index(failureNames[:], failureNames[f]) == f {
+					w.Int(name, int64(n), "instance", i.Name, "reason", failureNames[f])
+				}
+			}
+		}
+	}
+	byReason("penstock_instance_failures_total", "Failures of the instance, by what it did.", func(i *Instance) *[failures]telemetry.Counter { return &i.failed })
+	byReason("penstock_instance_ejections_total", "Times that the instance was taken out, by the failure that did it.", func(i *Instance) *[failures]telemetry.Counter { return &i.ejected })
+}
+
+func collectScrapes(w *telemetry.Writer, all []seen) {
+	w.Family("penstock_scrape_seconds", "histogram", "Time that reading the instance's metrics took.")
+	for _, i := range all {
+		w.Histogram("penstock_scrape_seconds", i.scrapes, "instance", i.Name)
+	}
+	w.Family("penstock_scrape_errors_total", "counter", "Readings of the instance's metrics that failed.")
+	for _, i := range all {
+		w.Int("penstock_scrape_errors_total", int64(i.scrapeErrors.Load()), "instance", i.Name)
+	}
+	w.Family("penstock_signal_age_seconds", "gauge", "Age of what the engine last said; absent until it did.")
+	for _, i := range all {
+		for _, s := range i.Signals {
+			if s.Age >= 0 {
+				w.Sample("penstock_signal_age_seconds", s.Age.Seconds(), "instance", i.Name, "signal", s.Name)
+			}
+		}
+	}
+	w.Family("penstock_signal_alive", "gauge", "1 while decisions believe the signal.")
+	for _, i := range all {
+		for _, s := range i.Signals {
+			w.Int("penstock_signal_alive", one(s.Alive), "instance", i.Name, "signal", s.Name)
+		}
+	}
+}
+
+func one(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,91 @@
+package scheduler
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"penstock/scheduler/engine"
+)
+
+// Config is everything that the scheduler can be told.
+type Config struct {
+	Instances []InstanceConfig
+	Policy    string      // one of Policies
+	Engine    engine.Kind // of instances that name none
+	Health    Health
+	Scrape    Scrape
+}
+
+// InstanceConfig is one engine process behind one address.
+type InstanceConfig struct {
+	URL         string // http://host:port
+	Name        string // unique; in metrics, logs and the API
+	APIKey      string // goes to the engine, whatever the client sent
+	Engine      engine.Kind
+	MaxInFlight int // full at so many requests; 0: learned
+}
+
+// Health says how an instance's life is judged.
+type Health struct {
+	ConnectTimeout  time.Duration // of a TCP connection
+	ResponseTimeout time.Duration // to an answer's first body byte; 0: none
+	ProbeEvery      time.Duration // between two looks at /health
+}
+
+// Scrape says how often an instance's metrics are read.
+type Scrape struct {
+	Every   time.Duration // 0: as often as costs the engine 2 % of its time
+	Timeout time.Duration
+}
+
+// DefaultConfig is what INTERFACE.md promises where a file is silent.
+func DefaultConfig() Config {
+	return Config{
+		Policy: leastToken.name,
+		Engine: engine.Auto,
+		Health: Health{ConnectTimeout: time.Second, ProbeEvery: time.Second},
+		Scrape: Scrape{Timeout: time.Second},
+	}
+}
+
+// Validate says what is wrong with c, naming the key as it stands in a file.
+func (c *Config) Validate() error {
+	if _, ok := policyNamed(c.Policy); !ok {
+		return fmt.Errorf("policy: %q is none of %s", c.Policy, strings.Join(Policies(), ", "))
+	}
+	if c.Engine != "" && !c.Engine.Known() {
+		return fmt.Errorf("engine: %q is none of %v", c.Engine, engine.Kinds())
+	}
+	for _, b := range []struct {
+		key          string
+		v, low, high time.Duration
+	}{
+		{"health.connect_timeout", c.Health.ConnectTimeout, time.Millisecond, time.Minute},
+		{"health.response_timeout", c.Health.ResponseTimeout, 0, 24 * time.Hour},
+		{"health.probe_every", c.Health.ProbeEvery, 10 * time.Millisecond, time.Hour},
+		{"scrape.every", c.Scrape.Every, 0, time.Hour},
+		{"scrape.timeout", c.Scrape.Timeout, time.Millisecond, time.Minute},
+	} {
+		if b.v < b.low || b.v > b.high {
+			return fmt.Errorf("%s: %v is out of range: %v to %v", b.key, b.v, b.low, b.high)
+		}
+	}
+	return c.validateInstances()
+}
+
+func (c *Config) validateInstances() error {
+	names := make(map[string]bool, len(c.Instances))
+	for n, i := range c.Instances {
+		switch {
+		case i.Name == "":
+			return fmt.Errorf("instances: number %d has no name", n+1)
+		case names[i.Name]:
+			return fmt.Errorf("instances: %s stands twice", i.Name)
+		case i.MaxInFlight < 0 || i.MaxInFlight > 1<<20:
+			return fmt.Errorf("instances: %s: max_in_flight %d is out of range: 0 to %d", i.Name, i.MaxInFlight, 1<<20)
+		}
+		names[i.Name] = true
+	}
+	return nil
+}

@@ -1,0 +1,21 @@
+// Package scheduler knows the instances, keeps account of what each has in
+// flight, and decides which gets the next request.
+//
+// A decision is followed through these files:
+//
+//	query.go      what is asked, and what comes back
+//	pick.go       the way of a decision: candidates, policy, reservation
+//	snapshot.go   which instances serve which model, published whole
+//	load.go       what an instance has to do, from its words and our account
+//	full.go       when an instance takes no more
+//	policy.go     the policies, pure functions over candidates
+//	health.go     which failures take an instance out, how it comes back
+//	keeper.go     the one goroutine of an instance: scrape, probe, models
+//
+// Pick, Reservation and Instance.Failed may be called from any goroutine. Pick
+// reads one published snapshot and atomics: no lock, no allocation, no clock,
+// no randomness of its own (both come with the query), no I/O. All I/O is the
+// keepers', which Run starts and waits for.
+//
+// The package does not move a byte of a request, and never imports dataplane.
+package scheduler

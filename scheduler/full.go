@@ -1,0 +1,42 @@
+package scheduler
+
+import "penstock/scheduler/engine"
+
+const (
+	// kvFull is the KV usage, in millionths, from which an engine would have to
+	// preempt to take more.
+	kvFull = 980_000
+	// leastKnown is how many requests any engine is believed to run at once.
+	leastKnown = 8
+	// untold is how many requests an engine gets that does not say how it is: its
+	// queue cannot be seen, and no limit can be learned.
+	untold = 256
+)
+
+// full says whether the instance takes no more: by its configuration, or by its
+// own words carried forward.
+func (i *Instance) full() bool {
+	mine := i.row.inFlight.Load()
+	if i.maxInFlight > 0 {
+		return mine >= i.maxInFlight
+	}
+	live := engine.Signals(i.said.live.Load())
+	switch {
+	case live == 0:
+		return mine > max(i.said.known.Load(), untold)
+	case i.waiting(live) > 0:
+		return true
+	case live.Has(engine.HasKVUsage) && i.said.kvUsage.Load() >= kvFull:
+		return true
+	}
+	return mine+i.said.foreign.Load() > i.known()
+}
+
+// known is how many requests the instance is known to run at once: what it
+// states, the most it was seen to run with none waiting, or what streams to us
+// this moment. The most seen counts a quarter more, else it could never rise
+// by more than one a report.
+func (i *Instance) known() int64 {
+	seen := max(i.said.known.Load(), i.row.streams.Load())
+	return max(seen+seen/4, leastKnown)
+}

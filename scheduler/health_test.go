@@ -1,0 +1,88 @@
+package scheduler
+
+import (
+	"testing"
+	"time"
+)
+
+func TestRefusedOrResetTakesOutAtOnce(t *testing.T) {
+	for _, f := range []Failure{Refused, Unreachable, Reset} {
+		i := fleet(t, 2, "round-robin").Instances()[0]
+		i.Failed(f)
+		if got := i.State(); got != Ejected {
+			t.Errorf("%s: %s, want ejected", f, got)
+		}
+		if st := i.Status(); st.Reason != f.String() {
+			t.Errorf("reason %q, want %q", st.Reason, f)
+		}
+		if i.ejected[f].Load() != 1 || i.failed[f].Load() != 1 {
+			t.Errorf("%s is not counted", f)
+		}
+	}
+}
+
+func TestOthersTakeOutWhenTheyRepeat(t *testing.T) {
+	for _, f := range []Failure{Closed, Timeout, BadStatus, Protocol} {
+		i := fleet(t, 2, "round-robin").Instances()[0]
+		for n, want := range []State{Suspect, Suspect, Ejected} {
+			i.Failed(f)
+			if got := i.State(); got != want {
+				t.Errorf("%s, %d in a row: %s, want %s", f, n+1, got, want)
+			}
+		}
+	}
+}
+
+func TestSuccessBetweenFailuresForgives(t *testing.T) {
+	i := fleet(t, 2, "round-robin").Instances()[0]
+	for range 20 {
+		i.Failed(Closed)
+		i.Failed(BadStatus)
+		i.Succeeded()
+		if got := i.State(); got != Healthy {
+			t.Fatalf("%s after a success", got)
+		}
+	}
+}
+
+func TestFailureWakesTheKeeper(t *testing.T) {
+	i := fleet(t, 1, "round-robin").Instances()[0]
+	i.Failed(Closed)
+	select {
+	case <-i.kick:
+	default:
+		t.Error("no probe follows a failure")
+	}
+}
+
+func TestReturnedInstanceGetsItsShareSlowly(t *testing.T) {
+	s := fleet(t, 2, "round-robin")
+	i := s.Instances()[0]
+	i.Failed(Refused)
+	i.recovered()
+	share := func(after time.Duration) (n int) {
+		i.ramp.advance(after)
+		for range 1000 {
+			d := pick(t, s, ask("m"))
+			if d.Instance == i {
+				n++
+			}
+			d.Reservation.End()
+		}
+		return n
+	}
+	early, half, whole := share(0), share(5*time.Second), share(10*time.Second)
+	if early > 110 || half < early || half > 350 || whole < 480 {
+		t.Errorf("of 1000: %d at first, %d after 5 s, %d after 10 s", early, half, whole)
+	}
+}
+
+func TestReturnedInstanceTakesAllWhereItIsAlone(t *testing.T) {
+	s := fleet(t, 1, "round-robin")
+	s.Instances()[0].Failed(Refused)
+	s.Instances()[0].recovered()
+	for range 100 {
+		d := pick(t, s, ask("m"))
+		d.Reservation.End()
+	}
+}

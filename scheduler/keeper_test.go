@@ -1,0 +1,279 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"penstock/scheduler/engine"
+)
+
+// scripted is an engine that does as the test says, in no time.
+type scripted struct {
+	mu       sync.Mutex
+	down     error // of everything
+	scrape   error
+	reading  engine.Reading
+	took     time.Duration
+	models   []engine.Model
+	probes   int
+	scrapes  int
+	closed   bool
+	inFlight bool // a call is under way
+}
+
+func (e *scripted) call() (func(), error) {
+	e.mu.Lock()
+	if e.inFlight {
+		panic("two calls at once on one connection")
+	}
+	e.inFlight = true
+	return func() { e.inFlight = false; e.mu.Unlock() }, e.down
+}
+
+func (e *scripted) Health(context.Context) error {
+	done, err := e.call()
+	defer done()
+	e.probes++
+	return err
+}
+
+func (e *scripted) Models(context.Context) ([]engine.Model, error) {
+	done, err := e.call()
+	defer done()
+	return e.models, err
+}
+
+func (e *scripted) Scrape(_ context.Context, r *engine.Reading) error {
+	done, err := e.call()
+	defer done()
+	e.scrapes++
+	if err == nil {
+		err = e.scrape
+	}
+	if err != nil {
+		return err
+	}
+	*r = e.reading
+	r.At, r.Took = time.Now(), e.took
+	return nil
+}
+
+func (e *scripted) Close() { e.closed = true }
+
+func (e *scripted) set(f func(*scripted)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f(e)
+}
+
+var refused = fmt.Errorf("get: %w", syscall.ECONNREFUSED)
+
+// keep runs f beside the keeper of one instance that has not been heard yet, in
+// a bubble of time.
+func keep(t *testing.T, f func(s *Scheduler, i *Instance, e *scripted)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		cfg.Instances = []InstanceConfig{{URL: "http://127.0.0.1:1", Name: "a"}}
+		s, err := New(cfg, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := s.Instances()[0]
+		e := &scripted{
+			took: 2 * time.Millisecond, models: []engine.Model{{ID: "m"}},
+			reading: engine.Reading{Kind: engine.VLLM, Has: engine.HasRunning | engine.HasWaiting | engine.HasTokens, GenerationTokens: 5},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			(&keeper{sched: s, inst: i, engine: e, log: quiet}).run(ctx)
+			close(ended)
+		}()
+		f(s, i, e)
+		cancel()
+		<-ended
+		if !e.closed {
+			t.Error("the engine's connection was left open")
+		}
+	})
+}
+
+func state(t *testing.T, i *Instance, want State) {
+	t.Helper()
+	synctest.Wait()
+	if got := i.State(); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestEngineThatAnswersJoins(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		if m := s.Models(); len(m) != 1 || m[0].ID != "m" {
+			t.Errorf("models %v", m)
+		}
+		if st := i.Status(); st.Engine != engine.VLLM || !st.Signals[0].Alive {
+			t.Errorf("status %+v", st)
+		}
+	})
+}
+
+func TestEngineThatStartsLateJoinsSoon(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		e.set(func(e *scripted) { e.down = refused })
+		i.Failed(Refused)
+		time.Sleep(90 * time.Second)
+		state(t, i, Ejected)
+		e.set(func(e *scripted) { e.down = nil })
+		time.Sleep(200 * time.Millisecond)
+		state(t, i, Healthy)
+	})
+}
+
+func TestOneRefusedProbeTakesOut(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.down = refused })
+		time.Sleep(1200 * time.Millisecond)
+		state(t, i, Ejected)
+	})
+}
+
+func TestSickEngineIsOutAfterTwoProbes(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.down = &engine.StatusError{Code: 503} })
+		time.Sleep(3 * time.Second)
+		state(t, i, Ejected)
+		if st := i.Status(); st.Reason != "probe" {
+			t.Errorf("reason %q", st.Reason)
+		}
+	})
+}
+
+func TestEngineWithoutHealthPathIsAlive(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		e.set(func(e *scripted) { e.down = &engine.StatusError{Code: 404} })
+		time.Sleep(5 * time.Second)
+		state(t, i, Healthy)
+	})
+}
+
+func TestEjectedInstanceThatIsWellIsBackAtOnce(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		i.Failed(Reset)
+		state(t, i, Healthy) // the probe that followed went well
+		if i.ramp.over() {
+			t.Error("it has its whole share at once")
+		}
+		time.Sleep(rampFor + time.Second)
+		synctest.Wait()
+		if !i.ramp.over() {
+			t.Error("its share is not whole after the ramp")
+		}
+	})
+}
+
+// An engine that answers probes and resets requests must not be tried again
+// every second for ever.
+func TestFlappingInstanceComesBackMoreAndMoreSlowly(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		var waits []time.Duration
+		for range 8 {
+			i.Failed(Reset)
+			start := time.Now()
+			for synctest.Wait(); i.State() != Healthy; synctest.Wait() {
+				time.Sleep(10 * time.Millisecond)
+			}
+			waits = append(waits, time.Since(start))
+		}
+		if waits[0] > 0 || waits[1] < 900*time.Millisecond || waits[4] < 7*time.Second || waits[7] < 25*time.Second || waits[7] > 40*time.Second {
+			t.Errorf("back after %v", waits)
+		}
+		i.Succeeded()
+		i.Failed(Reset)
+		state(t, i, Healthy)
+	})
+}
+
+func TestScrapeOutageStopsNothing(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		e.set(func(e *scripted) { e.reading.Waiting = 5 })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !i.full() {
+			t.Fatal("not full with five waiting")
+		}
+		e.set(func(e *scripted) { e.scrape = errors.New("no page") })
+		time.Sleep(20 * time.Second)
+		state(t, i, Healthy)
+		if i.full() {
+			t.Error("a report from before the outage still fills it")
+		}
+		if d := s.Pick(ask("m")); d.Verdict != Picked || d.Degraded == "" {
+			t.Errorf("got %+v", d)
+		}
+		var scrapes int
+		e.set(func(e *scripted) { scrapes = e.scrapes })
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		e.set(func(e *scripted) { scrapes = e.scrapes - scrapes })
+		if n := scrapes; n > 4 {
+			t.Errorf("%d more scrapes in 10 s of outage: no back-off", n)
+		}
+		e.set(func(e *scripted) { e.scrape = nil })
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if !i.full() {
+			t.Error("the metrics came back unnoticed")
+		}
+	})
+}
+
+func TestScrapesCostTheEngineAFiftieth(t *testing.T) {
+	count := func(took time.Duration) (n int) {
+		keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+			e.set(func(e *scripted) { e.took = took })
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			e.set(func(e *scripted) { e.scrapes = 0 })
+			time.Sleep(100 * time.Second)
+			synctest.Wait()
+			e.set(func(e *scripted) { n = e.scrapes })
+		})
+		return n
+	}
+	for took, want := range map[time.Duration]int{
+		time.Millisecond:       1000, // at most every 100 ms
+		18 * time.Millisecond:  111,
+		400 * time.Millisecond: 20, // at least every 5 s
+	} {
+		if n := count(took); n < want*8/10 || n > want*12/10 {
+			t.Errorf("a scrape of %v: %d in 100 s, want about %d", took, n, want)
+		}
+	}
+}
+
+func TestRestartedEngineIsAskedForItsModels(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) {
+			e.models = []engine.Model{{ID: "new"}}
+			e.reading.GenerationTokens = 0
+		})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if m := s.Models(); len(m) != 1 || m[0].ID != "new" {
+			t.Errorf("models %v", m)
+		}
+	})
+}

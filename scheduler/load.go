@@ -1,0 +1,41 @@
+package scheduler
+
+import "penstock/scheduler/engine"
+
+// load is what an instance has to do now: its last report, carried forward by
+// what we have seen since.
+type load struct {
+	requests int64 // in it: ours, and what others sent
+	waiting  int64 // of them in the engine's own queue
+	tokens   int64 // of work: prompts not yet answered, output still to come
+	live     bool  // the engine's report counts in it
+}
+
+// load reads the instance's account. What others sent and what waits inside is
+// counted with requestTokens each: nobody told us their sizes.
+func (i *Instance) load(requestTokens int64) load {
+	l := load{
+		requests: i.row.inFlight.Load(),
+		tokens:   i.row.prefill.Load() + i.row.decode.Load(),
+	}
+	live := engine.Signals(i.said.live.Load())
+	if live == 0 {
+		return l
+	}
+	l.live = true
+	foreign := i.said.foreign.Load()
+	l.requests += foreign
+	l.waiting = i.waiting(live)
+	l.tokens += (foreign + l.waiting) * requestTokens
+	return l
+}
+
+// waiting is the engine's queue: as reported, less one for each request of ours
+// that ended since, because the engine fills its place from the queue.
+func (i *Instance) waiting(live engine.Signals) int64 {
+	if !live.Has(engine.HasWaiting) {
+		return 0
+	}
+	since := int64(i.row.ended.Load() - i.said.ended.Load())
+	return max(i.said.waiting.Load()-since, 0)
+}

@@ -1,0 +1,109 @@
+package scheduler
+
+import "sync"
+
+// scratch is the memory of one decision.
+type scratch struct {
+	usable []candidate // could take it now
+	spare  []candidate // could, but others are better: suspect, starting, returning
+	full   []candidate
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// reservations bounds how often a decision is made anew because another took
+// the place in the meantime.
+const reservations = 4
+
+// Pick decides which instance gets the request. A Picked decision holds a
+// place there, which the caller gives back by Reservation.End.
+func (s *Scheduler) Pick(q *Query) Decision {
+	snap := s.snapshot.Load()
+	serving, known := snap.serving(q.Model)
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	turn := s.turn.Add(1)
+	for range reservations {
+		sc.sort(serving, q, s.requestTokens())
+		from := sc.usable
+		switch {
+		case len(from) > 0:
+		case len(sc.spare) > 0:
+			from = sc.spare
+		case len(sc.full) > 0:
+			d := s.choose(q, turn, sc.full)
+			d.Verdict = Full
+			return d
+		case known:
+			return Decision{Verdict: NoInstance, Policy: s.policy.name}
+		default:
+			return Decision{Verdict: NoModel, Policy: s.policy.name}
+		}
+		d := s.choose(q, turn, from)
+		var ok bool
+		if d.Reservation, ok = d.Instance.reserve(q, s.expected(q), s.output); ok {
+			d.Verdict = Picked
+			d.Instance.picked.Inc()
+			return d
+		}
+	}
+	return Decision{Verdict: Full, Instance: sc.any(), Policy: s.policy.name}
+}
+
+// choose asks the policy.
+func (s *Scheduler) choose(q *Query, turn uint64, from []candidate) Decision {
+	i, reason := s.policy.choose(q, turn, from)
+	d := Decision{Instance: from[i].inst, Policy: s.policy.name, Reason: reason}
+	if len(from) == 1 {
+		d.Reason = "the only one that can"
+	}
+	if s.policy.signals && !from[i].load.live {
+		d.Degraded = "metrics"
+		s.degraded.Inc()
+	}
+	return d
+}
+
+// sort puts the instances in the three heaps. One that returned from an
+// ejection is passed over for most requests at first, less and less.
+func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
+	sc.usable, sc.spare, sc.full = sc.usable[:0], sc.spare[:0], sc.full[:0]
+	for _, i := range serving {
+		state := i.State()
+		if !state.routable() || q.Tried.has(i) {
+			continue
+		}
+		c := candidate{inst: i, load: i.load(requestTokens)}
+		switch {
+		case i.full():
+			sc.full = append(sc.full, c)
+		case state == Healthy && i.ramp.admits(q.Rand):
+			sc.usable = append(sc.usable, c)
+		default:
+			sc.spare = append(sc.spare, c)
+		}
+	}
+}
+
+// any is an instance to wait for where there was no time to choose.
+func (sc *scratch) any() *Instance {
+	for _, c := range [][]candidate{sc.usable, sc.spare, sc.full} {
+		if len(c) > 0 {
+			return c[0].inst
+		}
+	}
+	return nil
+}
+
+// expected is how many tokens the answer will have: what requests lately had,
+// but never more than the client wants.
+func (s *Scheduler) expected(q *Query) int64 {
+	mean := s.output.value()
+	if q.MaxTokens >= 0 {
+		return min(int64(q.MaxTokens), mean)
+	}
+	return mean
+}
+
+// requestTokens is what a request of unknown size counts as.
+func (s *Scheduler) requestTokens() int64 { return s.prompt.value() + s.output.value() }

@@ -1,0 +1,62 @@
+package scheduler
+
+import "slices"
+
+// Query is what a decision needs to know of a request.
+type Query struct {
+	Model        string // empty: the client named none, any instance will do
+	PromptTokens int    // an estimate
+	MaxTokens    int    // output wanted at most; -1: not said
+	Session      uint64 // 0: none
+	Tried        Tried  // instances that had the request already
+
+	Now  int64  // ns on the caller's clock
+	Rand uint64 // chance for this decision
+}
+
+// maxTried is how many instances one request can have been tried on.
+const maxTried = 8
+
+// Tried is a small set of instances. The zero value is empty.
+type Tried struct {
+	instances [maxTried]*Instance
+	n         int
+}
+
+// Add puts i in the set; beyond its size nothing happens.
+func (t *Tried) Add(i *Instance) {
+	if t.n < len(t.instances) {
+		t.instances[t.n] = i
+		t.n++
+	}
+}
+
+// Len is how many are in the set.
+func (t *Tried) Len() int { return t.n }
+
+func (t *Tried) has(i *Instance) bool { return slices.Contains(t.instances[:t.n], i) }
+
+// Verdict is the kind of a decision.
+type Verdict uint8
+
+const (
+	// NoInstance: none that serves the model is alive.
+	NoInstance Verdict = iota
+	// NoModel: no instance serves it.
+	NoModel
+	// Full: every instance that could serve it is; Instance would be the choice.
+	Full
+	// Picked: Instance has it, and Reservation holds its place.
+	Picked
+)
+
+// Decision is what became of a query. The caller of a Picked one must call
+// Reservation.End exactly once.
+type Decision struct {
+	Verdict     Verdict
+	Instance    *Instance
+	Policy      string
+	Reason      string // why this one, for people
+	Degraded    string // signals that the policy had to do without; empty: none
+	Reservation Reservation
+}

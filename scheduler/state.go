@@ -1,0 +1,56 @@
+package scheduler
+
+// State is where an instance stands.
+type State uint32
+
+const (
+	// Starting: nothing was heard of it yet.
+	Starting State = iota
+	// Healthy: it answers.
+	Healthy
+	// Suspect: its last requests failed, it is used where no other is.
+	Suspect
+	// Ejected: out, until a probe brings it back.
+	Ejected
+	// Draining: it gets nothing new.
+	Draining
+	states
+)
+
+var stateNames = [states]string{"starting", "healthy", "suspect", "ejected", "draining"}
+
+func (s State) String() string { return stateNames[s] }
+
+// routable says whether an instance in this state may get a request.
+func (s State) routable() bool { return s <= Suspect }
+
+// Failure is what an instance did to a request, or to a probe.
+type Failure uint8
+
+const (
+	// Refused: it takes no connection.
+	Refused Failure = iota
+	// Unreachable: a connection was not made in time.
+	Unreachable
+	// Reset: it reset a connection that carried a request.
+	Reset
+	// Closed: it closed one before the answer was whole.
+	Closed
+	// Timeout: an answer did not come, or stopped coming.
+	Timeout
+	// BadStatus: it answered 502, 503 or 504.
+	BadStatus
+	// Protocol: what it answered is not HTTP.
+	Protocol
+	// Probe: its /health said no.
+	Probe
+	failures
+)
+
+// failureNames are the label `reason` of the metrics, a closed list.
+var failureNames = [failures]string{"refused", "timeout", "reset", "closed", "timeout", "status", "protocol", "probe"}
+
+func (f Failure) String() string { return failureNames[f] }
+
+// fatal says whether one such failure is enough to take an instance out.
+func (f Failure) fatal() bool { return f == Refused || f == Unreachable || f == Reset }
