@@ -70,7 +70,7 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 	sc.usable, sc.spare, sc.full = sc.usable[:0], sc.spare[:0], sc.full[:0]
 	for _, i := range serving {
 		state := i.State()
-		if !state.routable() || q.Tried.has(i) {
+		if !state.routable() || q.Tried.has(i) || q.Only != nil && q.Only != i {
 			continue
 		}
 		c := candidate{inst: i, load: i.load(requestTokens)}

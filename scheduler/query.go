@@ -4,11 +4,12 @@ import "slices"
 
 // Query is what a decision needs to know of a request.
 type Query struct {
-	Model        string // empty: the client named none, any instance will do
-	PromptTokens int    // an estimate
-	MaxTokens    int    // output wanted at most; -1: not said
-	Session      uint64 // 0: none
-	Tried        Tried  // instances that had the request already
+	Model        string    // empty: the client named none, any instance will do
+	PromptTokens int       // an estimate
+	MaxTokens    int       // output wanted at most; -1: not said
+	Session      uint64    // 0: none
+	Tried        Tried     // instances that had the request already
+	Only         *Instance // no other can serve it; nil: any can
 
 	Now  int64  // ns on the caller's clock
 	Rand uint64 // chance for this decision

@@ -1,0 +1,235 @@
+package dataplane
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// client is one connection from outside and the request it carries. Its
+// goroutine runs serve and owns every field but those named below.
+type client struct {
+	g    *Gateway
+	conn net.Conn
+	fd   int
+	ip   []byte // the peer's address as X-Forwarded-For shows it
+
+	in   *buffer // bytes read and not yet consumed: in.b[r:w]
+	r, w int
+	out  []byte // scratch for heads
+
+	req request
+	att attempt
+	bye bool // the answer said that the connection ends with it
+
+	slot int // in the sweeper's table, owned by it
+
+	// The sweeper reads these, the client's goroutine writes them.
+	deadline atomic.Int64 // of what it is doing, ns on the gateway's clock; 0: none
+	doing    atomic.Uint32
+	expired  atomic.Bool // the deadline passed
+
+	// Whoever interrupts holds mu, so that it never hits the next request.
+	mu   sync.Mutex
+	up   *engineConn // carries this client's request
+	wait *waiter     // is held
+	stop atomic.Uint32
+}
+
+// What a client's goroutine may be blocked in.
+const (
+	doingRead   = iota // the client's socket
+	doingWrite         // the client's socket
+	doingEngine        // the engine's socket
+)
+
+// Why a client's goroutine has to end. Once set it stays.
+const (
+	stopNone  = iota
+	stopLeft  // the client closed its side
+	stopDrain // the time to drain is over
+)
+
+// past is a deadline that makes any read or write return at once.
+var past = time.Unix(1, 0)
+
+// serve answers one request after another until either side has enough.
+func (c *client) serve() {
+	for {
+		if !c.readHead() {
+			return
+		}
+		again := c.answerOne()
+		c.req.reset(c.g)
+		if !again || c.stop.Load() != stopNone {
+			return
+		}
+	}
+}
+
+// answerOne serves the request whose head was read. It says whether another
+// may follow on this connection.
+func (c *client) answerOne() (again bool) {
+	q := &c.req
+	c.g.account.begin()
+	defer c.g.account.end(q)
+	if r := c.admit(); r != nil {
+		return c.refuse(r)
+	}
+	switch q.route.kind {
+	case routeHealth:
+		return c.answerHealth()
+	case routeModels:
+		return c.answerModels()
+	}
+	if r := c.readBody(); r != nil {
+		return c.refuse(r)
+	}
+	if r := c.understand(); r != nil {
+		return c.refuse(r)
+	}
+	return c.forward()
+}
+
+// refuse answers with r. A body that was not read is skipped when it is small,
+// else the connection ends.
+func (c *client) refuse(r *refusal) (again bool) {
+	q := &c.req
+	q.refused = r
+	q.status = r.status
+	if c.stop.Load() == stopLeft {
+		q.gone()
+		return false
+	}
+	head := q.head.Is("HEAD") // skipBody may read over the head
+	keep := q.head.KeepAlive && r.status != 408 && r.status != 431 && !q.broken && !c.g.Draining() && c.skipBody()
+	c.out = r.appendTo(c.out[:0], q.minor(), q.id, !keep)
+	if head {
+		c.out = c.out[:len(c.out)-len(r.object())]
+	}
+	if err := c.write(c.out); err != nil {
+		return false
+	}
+	if !keep {
+		c.linger()
+	}
+	return keep
+}
+
+// write sends p to the client, for as long as limits.stall_timeout lets it.
+func (c *client) write(p []byte) error {
+	c.within(doingWrite, c.g.cfg.Limits.StallTimeout)
+	_, err := c.conn.Write(p)
+	return err
+}
+
+// within notes what the goroutine is about to block in, for the sweeper.
+func (c *client) within(doing uint32, limit time.Duration) {
+	c.withinAt(c.g.now(), doing, limit)
+}
+
+func (c *client) withinAt(now int64, doing uint32, limit time.Duration) {
+	c.doing.Store(doing)
+	if limit <= 0 {
+		c.deadline.Store(0)
+		return
+	}
+	c.deadline.Store(now + int64(limit))
+}
+
+// expire is the sweeper's call: the time for what the client is doing is over.
+func (c *client) expire(deadline int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.deadline.CompareAndSwap(deadline, 0) {
+		return // it went on in the meantime
+	}
+	c.expired.Store(true)
+	switch c.doing.Load() {
+	case doingRead:
+		c.conn.SetReadDeadline(past)
+	case doingWrite:
+		c.conn.SetWriteDeadline(past)
+	case doingEngine:
+		if c.up != nil {
+			c.up.SetDeadline(past)
+		}
+	}
+}
+
+// peerLeft is the watcher's call: FIN or RST from the client. A client that
+// only half-closes counts as gone too.
+func (c *client) peerLeft() { c.interrupt(stopLeft) }
+
+// interrupt ends whatever the client's goroutine is blocked in.
+func (c *client) interrupt(why uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stop.CompareAndSwap(stopNone, why) {
+		return
+	}
+	if c.up != nil {
+		c.up.SetDeadline(past)
+	}
+	if c.wait != nil {
+		c.wait.cancel()
+	}
+	c.conn.SetReadDeadline(past)
+	if why == stopLeft {
+		c.conn.SetWriteDeadline(past)
+	}
+}
+
+// carry says which engine's connection, if any, has the request now. It
+// refuses when the client was interrupted.
+func (c *client) carry(up *engineConn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up = up
+	if up == nil {
+		return nil
+	}
+	c.expired.Store(false)
+	if c.stop.Load() != stopNone {
+		c.up = nil
+		return errInterrupted
+	}
+	return nil
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// finish gives everything back, also what a panic left.
+func (c *client) finish() {
+	if c.up != nil {
+		c.up.close()
+	}
+	c.req.decision.Reservation.End()
+	c.req.release(c.g)
+	c.g.watch.remove(c.fd)
+	c.conn.Close()
+	putBuffer(c.in)
+	c.in = nil
+	c.g.clients.remove(c)
+}
+
+// linger lets the client read the last answer before the socket is closed:
+// closing with unread bytes sends RST, which can overtake the answer.
+func (c *client) linger() {
+	const most = 256 << 10
+	if hc, ok := c.conn.(interface{ CloseWrite() error }); !ok || hc.CloseWrite() != nil {
+		return
+	}
+	c.within(doingRead, time.Second)
+	b := getBuffer(minBuffer)
+	defer putBuffer(b)
+	for n := 0; n < most; {
+		k, err := c.conn.Read(b.b)
+		if err != nil {
+			return
+		}
+		n += k
+	}
+}

@@ -1,0 +1,141 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Config is everything that the data plane can be told. Durations of 0 mean
+// "no limit" where that makes sense and are refused by Validate elsewhere.
+type Config struct {
+	Listen      []string // "host:port" or "unix:/path"
+	Group, Name string   // together the prefix /api/predict/{Group}.{Name}_llm_gateway/
+
+	Queue  Queue
+	Retry  Retry
+	Limits Limits
+	Auth   Auth
+	Routes Routes
+
+	ConnectTimeout  time.Duration // to an instance, TCP
+	ResponseTimeout time.Duration // to the first body byte of an answer; 0: none
+	DrainTimeout    time.Duration // how long streams may finish after the end was asked for
+}
+
+// Queue bounds the requests that are held because every instance is full.
+type Queue struct {
+	MaxSize int           // requests held at once; 0: none is ever held
+	Timeout time.Duration // longest hold; 0: none
+}
+
+// Retry says how often a request may go to another instance.
+type Retry struct {
+	Count int // further instances after the first
+}
+
+// Limits bound what a client can make the gateway hold or wait for.
+type Limits struct {
+	HeaderBytes   int           // a request's head
+	BodyBytes     int64         // one request's body
+	HeldBytes     int64         // all bodies held at once
+	HeaderTimeout time.Duration // from a head's first byte to its last
+	BodyTimeout   time.Duration // from the head to the body's last byte
+	IdleTimeout   time.Duration // between two requests of a connection
+	StallTimeout  time.Duration // no byte of an answer moves, in or out
+	Connections   int           // clients at once; 0: no limit
+}
+
+// Engine keys: what an instance sees of a client's key.
+const (
+	EngineKeyDrop        = "drop"
+	EngineKeyPassthrough = "passthrough"
+)
+
+// Auth names the clients. Without keys everybody is let in.
+type Auth struct {
+	Keys      []Key
+	EngineKey string // EngineKeyDrop or EngineKeyPassthrough
+}
+
+// Key is one client's key. Only its digest is kept.
+type Key struct {
+	Name    string
+	Digest  [32]byte // SHA-256 of the key
+	Models  []string // models it may ask for; empty: all
+	Explain bool     // may ask why an instance was chosen
+}
+
+// Routes adds paths to those that are routed by default.
+type Routes struct {
+	Allow []string
+}
+
+// DefaultConfig is what INTERFACE.md promises where a file is silent.
+func DefaultConfig() Config {
+	return Config{
+		Listen: []string{"127.0.0.1:8080"},
+		Group:  "llm_group",
+		Name:   "llm_router",
+		Queue:  Queue{MaxSize: 128},
+		Retry:  Retry{Count: 2},
+		Limits: Limits{
+			HeaderBytes:   32 << 10,
+			BodyBytes:     64 << 20,
+			HeldBytes:     1 << 30,
+			HeaderTimeout: 10 * time.Second,
+			BodyTimeout:   60 * time.Second,
+			IdleTimeout:   120 * time.Second,
+			StallTimeout:  60 * time.Second,
+		},
+		Auth:           Auth{EngineKey: EngineKeyPassthrough},
+		ConnectTimeout: time.Second,
+		DrainTimeout:   30 * time.Second,
+	}
+}
+
+// Validate says what is wrong with c, naming the key as it stands in a file.
+func (c *Config) Validate() error {
+	if len(c.Listen) == 0 {
+		return errors.New("listen: no address")
+	}
+	if c.Group == "" || c.Name == "" || strings.ContainsAny(c.Group+c.Name, "/? #%") {
+		return errors.New("group, name: need a value that can stand in a path")
+	}
+	if c.Auth.EngineKey != EngineKeyDrop && c.Auth.EngineKey != EngineKeyPassthrough {
+		return fmt.Errorf("auth.engine_key: %q is neither %q nor %q", c.Auth.EngineKey, EngineKeyDrop, EngineKeyPassthrough)
+	}
+	for _, p := range c.Routes.Allow {
+		if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "? #%") {
+			return fmt.Errorf("routes.allow: %q is no plain path (it must begin with a slash)", p)
+		}
+	}
+	return c.validateBounds()
+}
+
+func (c *Config) validateBounds() error {
+	for _, b := range []struct {
+		key          string
+		v, low, high int64
+	}{
+		{"queue.max_size", int64(c.Queue.MaxSize), 0, 1 << 20},
+		{"queue.timeout", int64(c.Queue.Timeout), 0, int64(24 * time.Hour)},
+		{"retry.count", int64(c.Retry.Count), 0, maxRetries},
+		{"limits.header_bytes", int64(c.Limits.HeaderBytes), 1 << 10, 1 << 20},
+		{"limits.body_bytes", c.Limits.BodyBytes, 1, 4 << 30},
+		{"limits.held_bytes", c.Limits.HeldBytes, c.Limits.BodyBytes, 1 << 40},
+		{"limits.header_timeout", int64(c.Limits.HeaderTimeout), 1, int64(time.Hour)},
+		{"limits.body_timeout", int64(c.Limits.BodyTimeout), 1, int64(time.Hour)},
+		{"limits.idle_timeout", int64(c.Limits.IdleTimeout), 1, int64(24 * time.Hour)},
+		{"limits.stall_timeout", int64(c.Limits.StallTimeout), 1, int64(24 * time.Hour)},
+		{"limits.connections", int64(c.Limits.Connections), 0, 1 << 24},
+		{"health.connect_timeout", int64(c.ConnectTimeout), int64(time.Millisecond), int64(time.Minute)},
+		{"health.response_timeout", int64(c.ResponseTimeout), 0, int64(24 * time.Hour)},
+	} {
+		if b.v < b.low || b.v > b.high {
+			return fmt.Errorf("%s: out of range", b.key)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"penstock/scheduler"
+)
+
+// Gateway is the data plane. New makes it, Serve runs it once.
+type Gateway struct {
+	cfg     Config
+	sched   *scheduler.Scheduler
+	log     *slog.Logger
+	start   time.Time
+	created int64 // seconds since the epoch
+
+	routes  *routes
+	keys    *keyring
+	mover   mover
+	watch   *watcher
+	clients clients
+	table   []*station // by instance ID
+	holder  *holder
+	held    budget
+	owners  *owners
+	account account
+
+	listeners []net.Listener
+	ready     chan struct{}
+	draining  atomic.Bool
+	conns     sync.WaitGroup // the clients' goroutines
+}
+
+// New prepares a gateway for the scheduler's instances.
+func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	w, err := newWatcher()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		cfg: cfg, sched: s, log: log, start: time.Now(), created: time.Now().Unix(),
+		routes: newRoutes(&cfg), keys: newKeyring(cfg.Auth.Keys), watch: w,
+		held: budget{limit: cfg.Limits.HeldBytes}, owners: newOwners(), ready: make(chan struct{}),
+	}
+	g.mover = copyMover{g}
+	g.account.init(g.routes.all, cfg.Auth.Keys)
+	for _, inst := range s.Instances() {
+		st, err := g.newStation(inst)
+		if err != nil {
+			w.close()
+			return nil, err
+		}
+		g.table = append(g.table, st)
+	}
+	g.holder = &holder{sched: s, stations: g.stations, max: int64(cfg.Queue.MaxSize)}
+	g.holder.bell.Init()
+	s.OnFree(g.holder.freed)
+	return g, nil
+}
+
+// now is the gateway's clock: ns since its start, never backwards.
+func (g *Gateway) now() int64 { return int64(time.Since(g.start)) }
+
+// Ready is closed once all addresses are listened on.
+func (g *Gateway) Ready() <-chan struct{} { return g.ready }
+
+// Addrs are the addresses listened on, after Ready.
+func (g *Gateway) Addrs() []net.Addr {
+	var addrs []net.Addr
+	for _, ln := range g.listeners {
+		addrs = append(addrs, ln.Addr())
+	}
+	return addrs
+}
+
+// Draining says that the end was asked for.
+func (g *Gateway) Draining() bool { return g.draining.Load() }
+
+// Serve listens and serves until ctx ends; then it drains: new requests get
+// 503, answers under way may finish within DrainTimeout. It returns when every
+// goroutine of it has ended.
+func (g *Gateway) Serve(ctx context.Context) error {
+	defer g.watch.close()
+	if err := g.listen(ctx); err != nil {
+		return err
+	}
+	growDescriptorTable()
+	close(g.ready)
+
+	stop := make(chan struct{})
+	var own, accepting sync.WaitGroup
+	own.Go(g.watch.run)
+	own.Go(func() { g.sweep(stop) })
+	own.Go(func() { g.holder.run(stop, g.now, rand.Uint64) })
+	for _, ln := range g.listeners {
+		accepting.Go(func() { g.accept(ln) })
+	}
+
+	<-ctx.Done()
+	g.drain()
+	for _, ln := range g.listeners {
+		ln.Close()
+	}
+	accepting.Wait()
+	g.clients.interrupt(stopDrain)
+	g.conns.Wait()
+	close(stop)
+	g.watch.close()
+	own.Wait()
+	for _, st := range g.stations() {
+		st.warm.shut()
+	}
+	return nil
+}
+
+// drain waits until no request is under way, or for DrainTimeout.
+func (g *Gateway) drain() {
+	g.draining.Store(true)
+	over := time.NewTimer(g.cfg.DrainTimeout)
+	defer over.Stop()
+	select {
+	case <-g.account.idle():
+	case <-over.C:
+		g.log.Warn("requests were still under way when the time to drain was over", "requests", g.account.current.Load())
+	}
+}
+
+func (g *Gateway) listen(ctx context.Context) error {
+	// Go's listeners speak MPTCP by default (since 1.24): a slower path that no client here asks for.
+	lc := net.ListenConfig{}
+	lc.SetMultipathTCP(false)
+	for _, a := range g.cfg.Listen {
+		network, addr := "tcp", a
+		if path, ok := strings.CutPrefix(a, "unix:"); ok {
+			network, addr = "unix", path
+			removeStaleSocket(path)
+		}
+		ln, err := lc.Listen(ctx, network, addr)
+		if err != nil {
+			for _, open := range g.listeners {
+				open.Close()
+			}
+			return fmt.Errorf("listening on %s: %w", a, err)
+		}
+		g.listeners = append(g.listeners, ln)
+	}
+	return nil
+}
+
+// removeStaleSocket makes room after a crash: a socket file that nobody
+// answers on.
+func removeStaleSocket(path string) {
+	if fi, err := os.Lstat(path); err != nil || fi.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return
+	}
+	os.Remove(path)
+}
+
+// accept gives every connection a goroutine.
+func (g *Gateway) accept(ln net.Listener) {
+	for {
+		conn, err := ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of descriptors, mostly: it passes
+			g.log.Warn("accepting a connection failed", "err", err)
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		if n := g.cfg.Limits.Connections; n > 0 && g.clients.len() >= n {
+			conn.Close()
+			continue
+		}
+		g.conns.Go(func() { g.serveClient(conn) })
+	}
+}
+
+// serveClient is the life of one client's goroutine.
+func (g *Gateway) serveClient(conn net.Conn) {
+	c := &client{g: g, conn: conn, ip: peerIP(conn)}
+	fd, err := descriptor(conn)
+	if err != nil {
+		conn.Close()
+		return
+	}
+	c.fd = fd
+	g.clients.add(c)
+	defer c.finish()
+	defer func() {
+		if p := recover(); p != nil {
+			g.log.Error("a request failed inside the router", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	if g.watch.add(fd, c) == nil {
+		c.serve()
+	}
+}
+
+// peerIP is the client's address without its port.
+func peerIP(conn net.Conn) []byte {
+	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		return []byte(a.AddrPort().Addr().Unmap().String())
+	}
+	return []byte("unknown") // a unix socket: RFC 7239's word for it
+}
+
+// dial opens a connection to an instance.
+func (g *Gateway) dial(addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: g.cfg.ConnectTimeout, KeepAlive: 15 * time.Second}
+	d.SetMultipathTCP(false)
+	return d.Dial("tcp", addr)
+}
+
+// growDescriptorTable makes room for 16,384 descriptors at once: each growth
+// (at 256, 512 …) stalls all threads of the process for an RCU grace period,
+// 10 to 20 ms in the middle of every stream.
+func growDescriptorTable() {
+	if fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 16<<10-1); err == nil {
+		unix.Close(fd)
+	}
+}

@@ -1,0 +1,197 @@
+package dataplane
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"penstock/dataplane/ring"
+	"penstock/scheduler"
+)
+
+// holder keeps the requests that no instance can take now, and binds each one
+// late: to the first instance that frees up, in order of arrival.
+//
+// A request enters through the lock-free ring of the instance that would have
+// been its choice; one goroutine, run, empties all rings into a line by ticket
+// and asks the scheduler for the head of the line whenever something changed.
+type holder struct {
+	sched    *scheduler.Scheduler
+	stations func() []*station
+	max      int64
+
+	count   atomic.Int64 // held now
+	tickets atomic.Uint64
+	bell    ring.Bell
+
+	line []*waiter // run's own
+	full []string  // models found full in this pass, run's own
+}
+
+// waiter is one held request, as the holder sees it. It has its own copy of
+// the query: the request may be gone when the holder looks at it.
+type waiter struct {
+	query    scheduler.Query
+	ticket   uint64
+	deadline int64 // on the gateway's clock, 0: none
+	station  *station
+	state    atomic.Uint32
+	decision scheduler.Decision // valid when bound
+	done     chan struct{}      // closed when the state is final
+}
+
+const (
+	waiting = iota
+	bound   // decision says what became of it
+	cancelled
+)
+
+// enter puts a request in the line; nil when the line is full.
+func (h *holder) enter(q *scheduler.Query, st *station, deadline int64) *waiter {
+	if h.count.Add(1) > h.max {
+		h.count.Add(-1)
+		return nil
+	}
+	w := &waiter{query: *q, ticket: h.tickets.Add(1), deadline: deadline, station: st, done: make(chan struct{})}
+	w.query.Model = strings.Clone(q.Model)
+	st.pending.Add(1)
+	if !h.push(w) {
+		h.leave(w)
+		return nil
+	}
+	h.bell.Ring()
+	return w
+}
+
+// push takes the ring of the request's own station, or any other's with room:
+// which ring it was means nothing once it is in the line.
+func (h *holder) push(w *waiter) bool {
+	if w.station.ring.TryPush(w) {
+		return true
+	}
+	for _, st := range h.stations() {
+		if st.ring.TryPush(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// leave is called once by whoever entered, when done with the waiter.
+func (h *holder) leave(w *waiter) {
+	w.station.pending.Add(-1)
+	h.count.Add(-1)
+}
+
+// freed is the scheduler's hook: something may have got room.
+func (h *holder) freed() {
+	if h.count.Load() > 0 {
+		h.bell.Ring()
+	}
+}
+
+// run is the one consumer of all rings. now is the gateway's clock.
+func (h *holder) run(stop <-chan struct{}, now func() int64, random func() uint64) {
+	for {
+		h.collect()
+		h.serve(now(), random)
+		if !h.bell.Sleep() {
+			continue
+		}
+		if h.pushed() {
+			h.bell.Wake()
+			continue
+		}
+		select {
+		case <-h.bell.C():
+		case <-stop:
+			h.dissolve()
+			return
+		}
+	}
+}
+
+// collect moves what the rings hold to the line, by ticket.
+func (h *holder) collect() {
+	n := len(h.line)
+	for _, st := range h.stations() {
+		for {
+			w, ok := st.ring.TryPop()
+			if !ok {
+				break
+			}
+			h.line = append(h.line, w)
+		}
+	}
+	if len(h.line) > n {
+		slices.SortStableFunc(h.line, func(a, b *waiter) int {
+			if a.ticket < b.ticket {
+				return -1
+			}
+			return 1
+		})
+	}
+}
+
+func (h *holder) pushed() bool {
+	return slices.ContainsFunc(h.stations(), func(st *station) bool { return st.ring.Len() > 0 })
+}
+
+// serve goes along the line once. A model that was found full is not asked for
+// again in the same pass, so that a long line costs one look a request.
+func (h *holder) serve(now int64, random func() uint64) {
+	h.full = h.full[:0]
+	rest := h.line[:0]
+	for _, w := range h.line {
+		if !h.settle(w, now, random) {
+			rest = append(rest, w)
+		}
+	}
+	clear(h.line[len(rest):])
+	h.line = rest
+}
+
+// settle says whether w has left the line.
+func (h *holder) settle(w *waiter, now int64, random func() uint64) bool {
+	if w.state.Load() != waiting {
+		return true
+	}
+	if w.deadline != 0 && now >= w.deadline {
+		w.cancel()
+		return true
+	}
+	if slices.Contains(h.full, w.query.Model) {
+		return false
+	}
+	w.query.Now, w.query.Rand = now, random()
+	d := h.sched.Pick(&w.query)
+	if d.Verdict == scheduler.Full {
+		if w.query.Tried.Len() == 0 && w.query.Only == nil { // others have fewer to choose from
+			h.full = append(h.full, w.query.Model)
+		}
+		return false
+	}
+	w.decision = d
+	if !w.state.CompareAndSwap(waiting, bound) {
+		d.Reservation.End()
+		return true
+	}
+	close(w.done)
+	return true
+}
+
+// cancel ends the wait from outside: the client left, or its time is over.
+func (w *waiter) cancel() {
+	if w.state.CompareAndSwap(waiting, cancelled) {
+		close(w.done)
+	}
+}
+
+// dissolve lets everybody go at the end.
+func (h *holder) dissolve() {
+	h.collect()
+	for _, w := range h.line {
+		w.cancel()
+	}
+	h.line = nil
+}

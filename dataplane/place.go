@@ -1,0 +1,112 @@
+package dataplane
+
+import (
+	"math/rand/v2"
+	"unsafe"
+
+	"penstock/scheduler"
+)
+
+// bytesPerToken turns a prompt's bytes into a guess of its tokens, where the
+// client did not send tokens. English prose is near 4 with current tokenizers.
+const bytesPerToken = 4
+
+// ask sets down for the scheduler what it should know of the request.
+func (c *client) ask() {
+	q := &c.req
+	q.query = scheduler.Query{
+		Model:        borrow(q.fields.Model),
+		PromptTokens: q.fields.Tokens + (q.fields.TextBytes+bytesPerToken-1)/bytesPerToken,
+		MaxTokens:    q.fields.MaxTokens,
+		Session:      q.session(),
+		Only:         c.owner(),
+	}
+}
+
+// borrow is b as a string without a copy: valid as long as the request's
+// buffers are. The scheduler keeps none of it, the holder makes its own.
+func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// place finds an instance: at once, or after a wait. What it returns as a
+// refusal ends the request.
+func (c *client) place() *refusal {
+	q := &c.req
+	// Who comes now does not overtake who waits; who was tried already may.
+	if q.tries > 0 || c.g.holder.count.Load() == 0 {
+		if c.pick(); q.decision.Verdict != scheduler.Full {
+			return c.verdict()
+		}
+	}
+	return c.await()
+}
+
+// pick asks the scheduler.
+func (c *client) pick() {
+	q := &c.req
+	start := c.g.now()
+	q.query.Now, q.query.Rand = start, rand.Uint64()
+	q.decision = c.g.sched.Pick(&q.query)
+	c.g.sched.ObserveDecision(c.g.now() - start)
+}
+
+// verdict turns a decision that is no instance into what the client is told.
+func (c *client) verdict() *refusal {
+	q := &c.req
+	switch q.decision.Verdict {
+	case scheduler.Picked:
+		return nil
+	case scheduler.NoModel:
+		return &refusal{status: 404, code: "model_not_found", reason: reasonNotFound, param: "model",
+			msg: "no instance serves the model `" + clip(q.fields.Model) + "`; GET /v1/models lists what there is"}
+	}
+	return refuseNoInstance
+}
+
+// await holds the request until an instance can take it.
+func (c *client) await() *refusal {
+	q, h := &c.req, c.g.holder
+	start := c.g.now()
+	deadline := int64(0)
+	if t := c.g.cfg.Queue.Timeout; t > 0 {
+		deadline = start + int64(t)
+	}
+	w := h.enter(&q.query, c.g.stationFor(q.decision.Instance), deadline)
+	if w == nil {
+		// The line may be full of requests for another model.
+		if c.pick(); q.decision.Verdict != scheduler.Full {
+			return c.verdict()
+		}
+		return refuseQueueFull
+	}
+	defer h.leave(w)
+	if c.waitFor(w) == nil {
+		<-w.done
+		c.waitFor(nil)
+	}
+	q.pending += c.g.now() - start
+	switch {
+	case w.state.Load() == bound:
+		q.decision = w.decision
+		return c.verdict()
+	case c.stop.Load() == stopDrain:
+		return refuseDraining
+	case c.stop.Load() == stopLeft:
+		c.g.account.abort(abortPending)
+		return refuseQueueTimeout // nobody reads it
+	}
+	return refuseQueueTimeout
+}
+
+// waitFor lets an interruption of the client end the wait.
+func (c *client) waitFor(w *waiter) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wait = w
+	c.deadline.Store(0)
+	if w != nil && c.stop.Load() != stopNone {
+		c.wait = nil
+		w.cancel()
+		return errInterrupted
+	}
+	return nil
+}

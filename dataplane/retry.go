@@ -1,0 +1,207 @@
+package dataplane
+
+import (
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"penstock/scheduler"
+)
+
+// maxRetries bounds retry.count; the set of tried instances is of fixed size.
+const maxRetries = 7
+
+// ending says how a try went.
+type ending uint8
+
+const (
+	ended  ending = iota // the answer was moved whole
+	failed               // nothing went out: another instance may have it
+	cut                  // bytes went out, and then the engine failed
+	left                 // the client is gone, or takes no more
+	halted               // the time to drain was over
+)
+
+// outcome is a try's end and the evidence.
+type outcome struct {
+	end     ending
+	failure scheduler.Failure // failed, cut: what the instance did
+	err     error             // failed, cut: in words
+	silent  bool              // failed before a byte of an answer: on a reused connection that proves nothing
+	keep    bool              // the engine's connection can serve again
+}
+
+// forward takes a request through its tries. This is the place, and the only
+// one, where a request is retried.
+func (c *client) forward() (again bool) {
+	q := &c.req
+	c.ask()
+	for {
+		if r := c.place(); r != nil {
+			return c.giveUp(r, nil)
+		}
+		q.tries++
+		out := c.try()
+		q.decision.Reservation.End()
+		if q.tries > 1 {
+			c.g.account.retried(out.end == ended)
+		}
+		switch out.end {
+		case ended:
+			q.decision.Instance.Succeeded()
+			return c.keepsAlive()
+		case cut:
+			q.decision.Instance.Failed(out.failure)
+			c.cutShort(cutBy(out))
+			return false
+		case left:
+			c.g.account.aborted(q)
+			q.gone()
+			return false
+		case halted:
+			if q.started {
+				c.cutShort(refuseDraining)
+				return false
+			}
+			return c.refuse(refuseDraining)
+		}
+		q.decision.Instance.Failed(out.failure)
+		q.query.Tried.Add(q.decision.Instance)
+		if r := c.exhausted(out); r != nil {
+			return c.giveUp(r, out.err)
+		}
+	}
+}
+
+// exhausted says why a request whose try failed may not have another, or nil.
+func (c *client) exhausted(out outcome) *refusal {
+	q := &c.req
+	switch {
+	case q.deaths >= 2:
+		// It may be what kills them.
+		return &refusal{status: 502, code: "instance_failed", reason: reasonInstanceFailed,
+			msg: fmt.Sprintf("%d instances died while they had this request; it is not given to another", q.deaths)}
+	case q.tries > c.g.cfg.Retry.Count:
+		c.g.account.exhausted()
+		return c.spent(out)
+	}
+	return nil
+}
+
+// spent is what the client gets when no try is left.
+func (c *client) spent(out outcome) *refusal {
+	q := &c.req
+	tried := "1 instance was tried"
+	if q.tries > 1 {
+		tried = fmt.Sprintf("%d instances were tried", q.tries)
+	}
+	r := &refusal{status: 502, code: "instance_failed", reason: reasonInstanceFailed,
+		msg: fmt.Sprintf("%s; the last, %s: %v", tried, q.last.Name, out.err)}
+	if out.failure == scheduler.Timeout || out.failure == scheduler.Unreachable {
+		r.status, r.code, r.reason = 504, "instance_timeout", reasonInstanceTimeout
+	}
+	return r
+}
+
+// giveUp ends a request that no instance answered: with an engine's own last
+// answer if there was one, else with r.
+func (c *client) giveUp(r *refusal, last error) (again bool) {
+	q := &c.req
+	if q.stash != nil {
+		return c.answerStashed(r)
+	}
+	if q.tries > 0 && last == nil && (r == refuseNoInstance || r.code == "model_not_found") {
+		c.g.account.exhausted()
+		r = c.spent(outcome{err: q.lastErr, failure: q.lastFailure})
+	}
+	return c.refuse(r)
+}
+
+// try gives the request to the instance that was decided on. A reused
+// connection that fails before any answer is replaced by a fresh one, once:
+// an engine may close an idle connection at any time.
+func (c *client) try() (out outcome) {
+	q := &c.req
+	st := c.g.stationFor(q.decision.Instance)
+	defer func() { q.last, q.lastErr, q.lastFailure = q.decision.Instance, out.err, out.failure }()
+	given := false // the instance has had the request
+	for fresh := false; ; fresh = true {
+		up, err := st.warm.get(time.Now(), fresh)
+		if err != nil {
+			if given {
+				q.deaths++
+			}
+			return outcome{end: failed, failure: dialFailure(err), err: describeDial(err)}
+		}
+		out = c.tryOn(st, up)
+		given = true
+		switch {
+		case out.end != failed || !out.silent:
+			return out
+		case !up.reused:
+			if c.died(st) {
+				q.deaths++
+			}
+			return out
+		}
+	}
+}
+
+// tryOn carries the request on one connection and sees to the connection.
+func (c *client) tryOn(st *station, up *engineConn) outcome {
+	if c.carry(up) != nil {
+		st.warm.put(up, time.Now())
+		return outcome{end: left}
+	}
+	c.out = c.appendRequest(c.out[:0], st)
+	c.req.sent = c.g.now()
+	t := &c.att
+	t.req, t.up, t.head, t.body = &c.req, up, c.out, c.req.body
+	out := c.g.mover.move(t, c)
+	t.up, t.body = nil, nil
+	c.carry(nil)
+	if out.keep && !c.expired.Load() && c.stop.Load() == stopNone {
+		st.warm.put(up, time.Now())
+	} else {
+		up.close()
+	}
+	if out.end != ended {
+		switch c.stop.Load() {
+		case stopLeft:
+			out.end = left
+		case stopDrain:
+			out.end = halted
+		}
+	}
+	return out
+}
+
+// died asks, by a fresh connection, whether an instance that failed is gone
+// for good. One that is not leaves us a warm connection.
+func (c *client) died(st *station) bool {
+	up, err := st.warm.get(time.Now(), true)
+	if err != nil {
+		c.req.decision.Instance.Failed(dialFailure(err))
+		return true
+	}
+	st.warm.put(up, time.Now())
+	return false
+}
+
+func dialFailure(err error) scheduler.Failure {
+	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+		return scheduler.Unreachable
+	}
+	return scheduler.Refused
+}
+
+func describeDial(err error) error {
+	switch {
+	case dialFailure(err) == scheduler.Unreachable:
+		return fmt.Errorf("no connection in time")
+	case isErrno(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("connection refused")
+	}
+	return fmt.Errorf("no connection: %v", err)
+}

@@ -1,0 +1,157 @@
+package dataplane
+
+import (
+	"bytes"
+	"net"
+	"strconv"
+
+	"penstock/dataplane/http1"
+)
+
+// The client is the sink of an HTTP answer: bytes as the engine framed them.
+
+// mayRetry says whether another instance may still answer this request.
+func (c *client) mayRetry() bool {
+	return c.req.tries <= c.g.cfg.Retry.Count && c.req.deaths < 2
+}
+
+func (c *client) waits(now int64, began bool) {
+	limit := c.g.cfg.ResponseTimeout
+	if began {
+		limit = c.g.cfg.Limits.StallTimeout
+	}
+	c.withinAt(now, doingEngine, limit)
+}
+
+func (c *client) complete() bool { return !c.att.ans.head.EventStream || c.req.meter.finished }
+
+// begin sends the answer's head with the first piece of its body, and lets go
+// of the request's own bytes: nothing can be retried any more.
+func (c *client) begin(now int64, a *answer, piece []byte) error {
+	q := &c.req
+	q.meter.begin(now, a.head.EventStream)
+	q.meter.see(a)
+	c.own(a)
+	q.decision.Reservation.FirstByte()
+	c.g.account.firstByte(q, now)
+	q.started, q.status = true, a.head.Status
+	c.bye = !q.head.KeepAlive || c.g.Draining() || a.mode == framedClose || a.mode == framedChunked && q.minor() == 0
+	c.out = c.appendAnswer(c.out[:0], a)
+	q.release(c.g)
+	if c.r == c.w && c.in != nil {
+		putBuffer(c.in)
+		c.in = nil
+	}
+	if len(piece) > inlineBody {
+		both := net.Buffers{c.out, piece}
+		c.withinAt(now, doingWrite, c.g.cfg.Limits.StallTimeout)
+		_, err := both.WriteTo(c.conn)
+		return err
+	}
+	return c.send(now, a, piece)
+}
+
+// relay sends a further piece of the body.
+func (c *client) relay(now int64, a *answer, piece []byte) error {
+	q := &c.req
+	c.g.account.nextBytes(q, now)
+	if q.meter.see(a) {
+		q.meter.last = now
+		q.decision.Reservation.Tokens(q.meter.batch())
+	}
+	c.out = c.out[:0]
+	return c.send(now, a, piece)
+}
+
+// send writes what is in out and then the piece. A client of HTTP/1.0 gets the
+// payload without the chunks around it.
+func (c *client) send(now int64, a *answer, piece []byte) error {
+	c.withinAt(now, doingWrite, c.g.cfg.Limits.StallTimeout)
+	if a.mode == framedChunked && c.req.minor() == 0 {
+		c.out = append(c.out, bytes.Join(a.parts, nil)...)
+		piece = nil
+	}
+	if len(c.out) > 0 {
+		c.out = append(c.out, piece...)
+		piece = c.out
+	}
+	if len(piece) == 0 {
+		return nil
+	}
+	_, err := c.conn.Write(piece)
+	return err
+}
+
+// appendAnswer writes the head of an engine's answer as the client gets it.
+func (c *client) appendAnswer(dst []byte, a *answer) []byte {
+	q := &c.req
+	dst = append(dst, "HTTP/1."...)
+	dst = append(dst, byte('0'+q.minor()), ' ')
+	dst = strconv.AppendInt(dst, int64(a.head.Status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, a.head.Reason...)
+	dst = append(dst, "\r\n"...)
+	for i := range a.head.Headers {
+		h := &a.head.Headers[i]
+		if h.HopByHop() || h.Kind == http1.XRequestID {
+			continue
+		}
+		dst = http1.AppendHeader(dst, h.Name, h.Value)
+	}
+	if a.mode == framedChunked && q.minor() == 1 {
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	}
+	dst = append(dst, "X-Request-Id: "...)
+	dst = append(dst, q.id...)
+	dst = append(dst, "\r\n"...)
+	dst = c.appendDecision(dst)
+	dst = appendConnection(dst, q.minor(), c.bye)
+	return append(dst, "\r\n"...)
+}
+
+// appendDecision says why this instance, to whoever may ask and did.
+func (c *client) appendDecision(dst []byte) []byte {
+	q := &c.req
+	if string(q.head.Get(http1.XPenstockExplain)) != "1" || !(c.g.keys.open() || q.key != nil && q.key.Explain) {
+		return dst
+	}
+	d := &q.decision
+	dst = append(dst, "X-Penstock-Decision: instance="...)
+	dst = append(dst, d.Instance.Name...)
+	dst = append(dst, "; policy="...)
+	dst = append(dst, d.Policy...)
+	dst = append(dst, "; reason="...)
+	dst = append(dst, d.Reason...)
+	dst = append(dst, "; degraded="...)
+	if d.Degraded == "" {
+		dst = append(dst, "none"...)
+	}
+	dst = append(dst, d.Degraded...)
+	dst = append(dst, "; pending_ms="...)
+	dst = strconv.AppendInt(dst, q.pending/1e6, 10)
+	return append(dst, "\r\n"...)
+}
+
+// keepsAlive says whether the next request may follow on the connection.
+func (c *client) keepsAlive() bool { return !c.bye }
+
+// answerStashed passes on an engine's own error answer that was kept back. r
+// is told if it cannot be read again.
+func (c *client) answerStashed(r *refusal) (again bool) {
+	q, a := &c.req, &c.att.ans
+	raw := q.stash
+	q.stash = nil // begin releases what the request holds
+	defer putBuffer(raw)
+	a.head.Reset()
+	n, err := a.head.Parse(raw.b[:q.stashed])
+	if err != nil || n == 0 {
+		return c.refuse(r)
+	}
+	a.frame()
+	k, _ := a.take(raw.b[n:q.stashed])
+	a.done = true
+	if c.begin(c.g.now(), a, raw.b[n:n+k]) != nil {
+		return false
+	}
+	return c.keepsAlive()
+}

@@ -1,0 +1,59 @@
+package dataplane
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"penstock/dataplane/ring"
+	"penstock/scheduler"
+)
+
+// ringSize is how many requests can enter a station's line between two looks
+// of the holder. The line itself is bounded by queue.max_size.
+const ringSize = 256
+
+// station is what the data plane keeps of one instance.
+type station struct {
+	inst    *scheduler.Instance
+	warm    *warm
+	ring    *ring.Ring[*waiter]
+	pending atomic.Int64 // requests that wait here
+
+	base    string // the path of the instance's URL, before every request's own
+	fixed   []byte // header lines that every request to it gets
+	ownAuth bool   // fixed has the instance's own key
+}
+
+func (g *Gateway) newStation(inst *scheduler.Instance) (*station, error) {
+	u, err := url.Parse(inst.URL)
+	if err != nil {
+		return nil, fmt.Errorf("instance %s: %w", inst.Name, err)
+	}
+	st := &station{
+		inst: inst,
+		warm: &warm{addr: inst.Addr, dial: g.dial, watch: g.watch, limit: idleLimit},
+		ring: ring.New[*waiter](ringSize),
+		base: strings.TrimSuffix(u.EscapedPath(), "/"),
+	}
+	st.fixed = append(st.fixed, "Host: "+inst.Host+"\r\n"...)
+	if inst.APIKey != "" {
+		st.ownAuth = true
+		st.fixed = append(st.fixed, "Authorization: Bearer "+inst.APIKey+"\r\n"...)
+	}
+	return st, nil
+}
+
+// stationFor returns the station of inst. A decision that names none may wait
+// anywhere.
+func (g *Gateway) stationFor(inst *scheduler.Instance) *station {
+	all := g.stations()
+	if inst == nil {
+		return all[0]
+	}
+	return all[inst.ID]
+}
+
+// stations are indexed by the instances' IDs.
+func (g *Gateway) stations() []*station { return g.table }

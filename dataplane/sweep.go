@@ -1,0 +1,93 @@
+package dataplane
+
+import (
+	"sync"
+	"time"
+)
+
+// sweepEvery is how exact the data plane's time-outs are. One look at all
+// connections costs less than a timer a token would.
+const sweepEvery = 100 * time.Millisecond
+
+// clients is the table of all client connections, for the sweeper and for the
+// end.
+type clients struct {
+	mu  sync.Mutex
+	all []*client
+}
+
+func (t *clients) add(c *client) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.slot = len(t.all)
+	t.all = append(t.all, c)
+}
+
+func (t *clients) remove(c *client) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.all) - 1
+	t.all[c.slot] = t.all[n]
+	t.all[c.slot].slot = c.slot
+	t.all[n] = nil
+	t.all = t.all[:n]
+}
+
+func (t *clients) len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.all)
+}
+
+// late returns the clients whose deadline has passed. Few are: they are told
+// outside the lock.
+func (t *clients) late(now int64, dst []lateClient) []lateClient {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.all {
+		if d := c.deadline.Load(); d != 0 && now >= d {
+			dst = append(dst, lateClient{c, d})
+		}
+	}
+	return dst
+}
+
+type lateClient struct {
+	c        *client
+	deadline int64
+}
+
+// interrupt ends every client's work.
+func (t *clients) interrupt(why uint32) {
+	t.mu.Lock()
+	all := append([]*client(nil), t.all...)
+	t.mu.Unlock()
+	for _, c := range all {
+		c.interrupt(why)
+	}
+}
+
+// sweep runs until stop: time-outs of clients and requests, idle connections
+// to engines, and a nudge for whoever waits with a time limit.
+func (g *Gateway) sweep(stop <-chan struct{}) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	var late []lateClient
+	for {
+		select {
+		case <-stop:
+			return
+		case now := <-tick.C:
+			late = g.clients.late(g.now(), late[:0])
+			for _, l := range late {
+				l.c.expire(l.deadline)
+			}
+			clear(late)
+			for _, st := range g.stations() {
+				st.warm.sweep(now)
+			}
+			g.holder.freed()
+			g.account.rotate(now)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package dataplane
+
+import (
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// idleLimit is how long a connection stays warm: under vLLM's own limit of 5 s
+// (VLLM_HTTP_TIMEOUT_KEEP_ALIVE), so that we close first.
+const (
+	idleLimit      = 4 * time.Second
+	idleLimitFor   = time.Minute           // how long a shorter limit, learned, is believed
+	idleLimitFloor = time.Millisecond      //
+	peekAfter      = 10 * time.Millisecond // idle for less: the watcher's word is enough
+	maxWarm        = 4096
+)
+
+// warm is the stack of idle connections to one instance, the latest used on
+// top. fasthttp's HostClient is no choice here: it cannot drop one connection
+// whose peer has gone, and repeats requests by rules of its own.
+type warm struct {
+	addr    string
+	dial    func(addr string) (net.Conn, error)
+	watch   *watcher
+	onClose func() // an idle connection went away by the engine's will
+
+	mu      sync.Mutex
+	idle    []*engineConn
+	closed  bool
+	limit   time.Duration // how long connections may idle
+	learned time.Time     // when limit was last lowered
+
+	dials, stale atomic.Uint64
+}
+
+// engineConn is one connection to an engine. Its user is the goroutine that
+// took it from get; the watcher may mark it dead at any time.
+type engineConn struct {
+	net.Conn
+	fd     int
+	home   *warm
+	gone   atomic.Bool // the peer sent FIN or RST
+	reused bool        // has carried a request before
+	since  time.Time   // idle since
+}
+
+// get returns a warm connection that is alive as far as anybody knows, or a
+// fresh one. With fresh, only a new one will do.
+func (p *warm) get(now time.Time, fresh bool) (*engineConn, error) {
+	for !fresh {
+		c := p.pop()
+		if c == nil {
+			break
+		}
+		if idle := now.Sub(c.since); !c.gone.Load() && idle < p.idleLimit() && (idle < peekAfter || c.quiet()) {
+			c.reused = true
+			return c, nil
+		}
+		p.stale.Add(1)
+		c.close()
+	}
+	return p.fresh()
+}
+
+func (p *warm) fresh() (*engineConn, error) {
+	nc, err := p.dial(p.addr)
+	if err != nil {
+		return nil, err
+	}
+	p.dials.Add(1)
+	c := &engineConn{Conn: nc, home: p, fd: -1}
+	if c.fd, err = descriptor(nc); err == nil {
+		err = p.watch.add(c.fd, c)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (p *warm) pop() *engineConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return c
+}
+
+// put takes back a connection whose answer was read to its end.
+func (p *warm) put(c *engineConn, now time.Time) {
+	c.since = now
+	p.mu.Lock()
+	if p.closed || c.gone.Load() || len(p.idle) >= maxWarm {
+		p.mu.Unlock()
+		c.close()
+		return
+	}
+	p.idle = append(p.idle, c)
+	p.mu.Unlock()
+	if c.gone.Load() { // left between the look and the append: peerLeft may have missed it
+		p.evict(c)
+	}
+}
+
+// evict closes c if it is idle, and says whether it was.
+func (p *warm) evict(c *engineConn) bool {
+	p.mu.Lock()
+	i := slices.Index(p.idle, c)
+	if i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
+	p.mu.Unlock()
+	if i >= 0 {
+		p.stale.Add(1)
+		c.close()
+	}
+	return i >= 0
+}
+
+// peerLeft is the watcher's call: the engine closed this connection. While it
+// carries a request its user finds out by reading.
+func (c *engineConn) peerLeft() {
+	c.gone.Store(true)
+	if c.home.evict(c) {
+		c.home.learn(time.Since(c.since))
+		if c.home.onClose != nil {
+			c.home.onClose()
+		}
+	}
+}
+
+// quiet looks, without taking a byte, whether an idle connection is still open
+// and silent.
+func (c *engineConn) quiet() bool {
+	var one [1]byte
+	_, _, err := unix.Recvfrom(c.fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == unix.EAGAIN
+}
+
+// close is idempotent towards the watcher, and the only way to end a connection
+// for good: the descriptor's number must be forgotten before it is reused.
+func (c *engineConn) close() {
+	c.home.watch.remove(c.fd)
+	c.Conn.Close()
+}
+
+// learn lowers the idle limit when an engine closes earlier than we expected.
+func (p *warm) learn(idle time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if lower := max(idle*4/5, idleLimitFloor); lower < p.limit {
+		p.limit, p.learned = lower, time.Now()
+	}
+}
+
+func (p *warm) idleLimit() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit
+}
+
+// sweep closes what has idled long enough, oldest first, and forgets a learned
+// limit after a while: the engine may have been restarted with another.
+func (p *warm) sweep(now time.Time) {
+	p.mu.Lock()
+	if now.Sub(p.learned) > idleLimitFor {
+		p.limit = idleLimit
+	}
+	n := 0
+	for n < len(p.idle) && now.Sub(p.idle[n].since) >= p.limit {
+		n++
+	}
+	old := slices.Clone(p.idle[:n])
+	p.idle = slices.Delete(p.idle, 0, n)
+	p.mu.Unlock()
+	for _, c := range old {
+		c.close()
+	}
+}
+
+// shut closes every idle connection and lets none come back.
+func (p *warm) shut() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.close()
+	}
+}

@@ -1,0 +1,124 @@
+package dataplane
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// watcher learns at once when the other end of a socket leaves: a client that
+// hung up before its first token, an engine that closed an idle connection.
+// fasthttp and net/http find out only by the next read or write, which is too
+// late for both (valyala/fasthttp#965, #1063).
+//
+// Every socket is registered once, edge-triggered and for EPOLLRDHUP alone, so
+// that a request costs no system call here and arriving data wakes nobody.
+type watcher struct {
+	file *os.File // the epoll descriptor, itself parked in Go's poller
+	epfd int
+
+	mu      sync.Mutex
+	gen     uint32
+	watched map[int32]watchedPeer
+}
+
+type watchedPeer struct {
+	gen  uint32 // a closed descriptor's number is soon another socket's
+	peer leaver
+}
+
+// leaver is told, on the watcher's goroutine, that its peer sent FIN or RST.
+// It must not block.
+type leaver interface{ peerLeft() }
+
+func newWatcher() (*watcher, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("creating the epoll set of the watcher: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("creating the epoll set of the watcher: %w", err)
+	}
+	return &watcher{file: os.NewFile(uintptr(fd), "epoll"), epfd: fd, watched: make(map[int32]watchedPeer)}, nil
+}
+
+// add watches the socket fd for l until remove.
+func (w *watcher) add(fd int, l leaver) error {
+	w.mu.Lock()
+	w.gen++
+	gen := w.gen
+	w.watched[int32(fd)] = watchedPeer{gen, l}
+	w.mu.Unlock()
+	ev := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(fd), Pad: int32(gen)}
+	if err := unix.EpollCtl(w.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+		w.remove(fd)
+		return fmt.Errorf("watching a socket: %w", err)
+	}
+	return nil
+}
+
+// remove must come before the socket is closed. The kernel drops a closed
+// socket from the set by itself.
+func (w *watcher) remove(fd int) {
+	w.mu.Lock()
+	delete(w.watched, int32(fd))
+	w.mu.Unlock()
+}
+
+// run hands out events until close. It parks in Go's poller rather than in
+// epoll_wait, so that it holds no thread.
+func (w *watcher) run() {
+	rc, err := w.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	var events [64]unix.EpollEvent
+	for {
+		n := 0
+		err := rc.Read(func(fd uintptr) bool {
+			n, err = unix.EpollWait(int(fd), events[:], 0)
+			return n > 0 || (err != nil && err != unix.EINTR)
+		})
+		if err != nil || n < 0 {
+			return // closed
+		}
+		for _, ev := range events[:n] {
+			if l := w.find(ev.Fd, uint32(ev.Pad)); l != nil {
+				l.peerLeft()
+			}
+		}
+	}
+}
+
+func (w *watcher) find(fd int32, gen uint32) leaver {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p, ok := w.watched[fd]; ok && p.gen == gen {
+		return p.peer
+	}
+	return nil
+}
+
+// close ends run.
+func (w *watcher) close() { w.file.Close() }
+
+// descriptor returns the number of c's socket. The number stays c's until c is
+// closed; whoever keeps it must have an end before that.
+func descriptor(c net.Conn) (int, error) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("%T has no descriptor", c)
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	err = rc.Control(func(n uintptr) { fd = int(n) })
+	return fd, err
+}
