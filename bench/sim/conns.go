@@ -1,0 +1,91 @@
+package sim
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// conns are the open connections of one instance: net/http keeps them to
+// itself, and Server.Close does not wait for their goroutines.
+type conns struct {
+	mu   sync.Mutex
+	open map[net.Conn]bool // true: within a request
+	none sync.Cond
+}
+
+func newConns() *conns {
+	c := &conns{open: make(map[net.Conn]bool)}
+	c.none.L = &c.mu
+	return c
+}
+
+// changed is the server's ConnState.
+func (c *conns) changed(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateClosed, http.StateHijacked:
+		delete(c.open, conn)
+		if len(c.open) == 0 {
+			c.none.Broadcast()
+		}
+	default:
+		c.open[conn] = state == http.StateActive
+	}
+}
+
+// close closes all, and returns when their goroutines have ended.
+func (c *conns) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.open {
+		conn.Close()
+	}
+	for len(c.open) > 0 {
+		c.none.Wait()
+	}
+}
+
+// closeIdle closes those without a request.
+func (c *conns) closeIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn, busy := range c.open {
+		if !busy {
+			conn.Close()
+		}
+	}
+}
+
+// reset breaks all but one with RST.
+func (c *conns) reset(but net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.open {
+		if conn != but {
+			reset(conn)
+		}
+	}
+}
+
+// reset breaks one connection: what is closed without lingering sends RST.
+func reset(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	conn.Close()
+}
+
+type connKey struct{}
+
+// withConn is the server's ConnContext: a request knows its connection.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+func connOf(r *http.Request) net.Conn {
+	conn, _ := r.Context().Value(connKey{}).(net.Conn)
+	return conn
+}
