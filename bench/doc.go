@@ -1,0 +1,12 @@
+// Package bench holds what loads, imitates and compares, in packages of its own:
+//
+//	load   the load generator for any OpenAI-compatible endpoint
+//	model  an engine without its GPU: its queue, its batch, its cache, its time
+//	sim    that model in real time behind vLLM's HTTP
+//	demo   sim and load together, with a live table
+//	peers  a command that measures the router beside other proxies
+//
+// Nothing here is on the way of a request. Imports go down, to scheduler at
+// most: bench knows of the data plane only what its sockets say, so that what is
+// measured is what a client gets.
+package bench

@@ -1,0 +1,96 @@
+package load
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConfigValidate(t *testing.T) {
+	f := func(change func(*Config), want string) {
+		t.Helper()
+		cfg := DefaultConfig()
+		cfg.URL = "http://127.0.0.1:8080"
+		change(&cfg)
+		err := cfg.Validate()
+		if want == "" {
+			if err != nil {
+				t.Errorf("refused: %v", err)
+			}
+			return
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), want+": ") {
+			t.Errorf("got error %v, want one of %q", err, want)
+		}
+	}
+	f(func(c *Config) {}, "")
+	f(func(c *Config) { c.Rate = 20 }, "")
+	f(func(c *Config) { c.Concurrency = 64 }, "")
+	f(func(c *Config) { c.Rate, c.Concurrency = 20, 64 }, "rate")
+	f(func(c *Config) { c.Rate = -1 }, "rate")
+	f(func(c *Config) { c.Rate = math.NaN() }, "rate")
+	f(func(c *Config) { c.Rate = math.Inf(1) }, "rate")
+	f(func(c *Config) { c.Concurrency = -1 }, "concurrency")
+	f(func(c *Config) { c.MaxInFlight = 0 }, "max-in-flight")
+	f(func(c *Config) { c.Requests = -1 }, "requests")
+	f(func(c *Config) { c.Duration = -time.Second }, "duration")
+	f(func(c *Config) { c.PromptTokens = 0 }, "prompt-tokens")
+	f(func(c *Config) { c.OutputTokens = 1<<20 + 1 }, "output-tokens")
+	f(func(c *Config) { c.SLOTTFT = -1 }, "slo-ttft")
+	f(func(c *Config) { c.SLOITL = 2 * time.Hour }, "slo-itl")
+	f(func(c *Config) { c.Timeout = 0 }, "timeout")
+	f(func(c *Config) { c.Endpoint = "embeddings" }, "endpoint")
+	f(func(c *Config) { c.APIKey = "a\r\nb" }, "api-key")
+	f(func(c *Config) { c.URL = "" }, "url")
+	f(func(c *Config) { c.URL = "127.0.0.1:8080" }, "url")
+	f(func(c *Config) { c.URL = "ftp://h" }, "url")
+	f(func(c *Config) { c.URL = "http://user:key@h" }, "url")
+	f(func(c *Config) { c.URL = "http://h/?x=1" }, "url")
+}
+
+func TestWhatComesLaterIsRefused(t *testing.T) {
+	f := func(key string, change func(*Later)) {
+		t.Helper()
+		cfg := DefaultConfig()
+		cfg.URL = "http://127.0.0.1:8080"
+		change(&cfg.Later)
+		if err := cfg.Validate(); err == nil || err.Error() != key+": not there yet" {
+			t.Errorf("got error %v, want %s: not there yet", err, key)
+		}
+	}
+	f("workload", func(l *Later) { l.Workload = "w1" })
+	f("trace", func(l *Later) { l.Trace = "t.jsonl" })
+	f("ramp", func(l *Later) { l.Ramp = "1:10" })
+	f("html", func(l *Later) { l.HTML = "r.html" })
+	f("websocket", func(l *Later) { l.WebSocket = true })
+}
+
+func TestFilled(t *testing.T) {
+	cfg := DefaultConfig()
+	if got := cfg.filled(); got.Concurrency != defaultConcurrency || got.Duration != defaultDuration {
+		t.Errorf("got %+v", got)
+	}
+	cfg.Rate, cfg.Requests = 5, 10
+	if got := cfg.filled(); got.Concurrency != 0 || got.Duration != 0 {
+		t.Errorf("got %+v, want what was asked for alone", got)
+	}
+}
+
+func TestTarget(t *testing.T) {
+	f := func(url, addr, models string) {
+		t.Helper()
+		to, err := targetOf(url)
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+			return
+		}
+		if got := to.url("/v1/models"); to.addr != addr || got != models {
+			t.Errorf("%s: got %s at %s, want %s at %s", url, got, to.addr, models, addr)
+		}
+	}
+	f("http://127.0.0.1:8080", "127.0.0.1:8080", "http://127.0.0.1:8080/v1/models")
+	f("http://127.0.0.1:8080/v1/", "127.0.0.1:8080", "http://127.0.0.1:8080/v1/models")
+	f("http://h/api/predict/g.n_llm_gateway/", "h:80", "http://h/api/predict/g.n_llm_gateway/v1/models")
+	f("https://[::1]/v1", "[::1]:443", "https://[::1]/v1/models")
+}

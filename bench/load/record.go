@@ -1,0 +1,87 @@
+package load
+
+import (
+	"sync"
+	"time"
+)
+
+// maxInstances bounds the names that answers can make the record hold.
+const maxInstances = 4096
+
+// record sums samples up. Any worker may add to it, under its mutex.
+type record struct {
+	slo struct{ ttft, itl time.Duration }
+
+	mu                            sync.Mutex
+	requests, completed, rejected int
+	good                          int
+	errors                        map[string]int
+	messages                      map[string]string // one of each class
+	promptTokens, outputTokens    int64
+	ttft, tpot, itl, e2e          latencies
+	instances                     map[string]int
+	last                          time.Duration // when the last request ended
+	cut                           int           // that the run's end interrupted
+}
+
+func newRecord(cfg *Config) *record {
+	r := &record{
+		errors: make(map[string]int), messages: make(map[string]string), instances: make(map[string]int),
+		ttft: newLatencies(), tpot: newLatencies(), itl: newLatencies(), e2e: newLatencies(),
+	}
+	r.slo.ttft, r.slo.itl = cfg.SLOTTFT, cfg.SLOITL
+	return r
+}
+
+// add counts a request that ended.
+func (r *record) add(s *sample) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests++
+	r.last = max(r.last, s.ended)
+	if s.instance != "" && (r.instances[s.instance] > 0 || len(r.instances) < maxInstances) {
+		r.instances[s.instance]++
+	}
+	switch {
+	case s.rejected:
+		r.rejected++
+	case s.class != "":
+		r.errors[s.class]++
+		if _, ok := r.messages[s.class]; !ok {
+			r.messages[s.class] = s.message
+		}
+	default:
+		r.complete(s)
+	}
+}
+
+func (r *record) complete(s *sample) {
+	r.completed++
+	r.promptTokens += int64(s.promptTokens)
+	r.outputTokens += int64(s.tokens())
+	r.ttft.add(s.ttft())
+	r.e2e.add(s.e2e())
+	if tpot, ok := s.tpot(); ok {
+		r.tpot.add(tpot)
+	}
+	if s.good(r.slo.ttft, r.slo.itl) {
+		r.good++
+	}
+}
+
+// addGaps counts times between two pieces of output.
+func (r *record) addGaps(gaps []time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range gaps {
+		r.itl.add(d)
+	}
+}
+
+// addCut counts a request that the run's end interrupted, and that thus says
+// nothing.
+func (r *record) addCut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cut++
+}

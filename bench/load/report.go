@@ -1,0 +1,67 @@
+package load
+
+import "time"
+
+// Report is what a run measured. Its JSON is INTERFACE.md's.
+//
+// Requests = Completed + Rejected + the sum of Errors. Tokens and latencies are
+// those of completed requests, ITL excepted, which has every gap that was seen;
+// tokens are the engine's counts where it says them, else events (output) and
+// what was asked for (input).
+type Report struct {
+	Requests         int            `json:"requests"` // that ended
+	Completed        int            `json:"completed"`
+	Errors           map[string]int `json:"errors"`        // by class: a status, or a word
+	Rejected         int            `json:"rejected"`      // 429
+	DurationS        float64        `json:"duration_s"`    // to the end of the last request, and at least the Duration that was asked for
+	RequestRate      float64        `json:"request_rate"`  // Requests per second of it
+	InputTokens      int64          `json:"input_tokens"`  //
+	OutputTokens     int64          `json:"output_tokens"` //
+	OutputTokensPerS float64        `json:"output_tokens_per_s"`
+	GoodputRPS       float64        `json:"goodput_rps"` // completed requests that met both objectives, per second
+	TTFT             Latency        `json:"ttft_ms"`     // to the first output; without stream, to the whole answer
+	TPOT             Latency        `json:"tpot_ms"`     // per token after the first, mean of each request
+	ITL              Latency        `json:"itl_ms"`      // between two pieces of output
+	E2E              Latency        `json:"e2e_ms"`      // to the last byte
+	Instances        map[string]int `json:"instances"`   // requests of each, where the router said
+
+	// For people only.
+	Model    string            `json:"-"`
+	Messages map[string]string `json:"-"` // one error of each class, in words
+	Good     int               `json:"-"` // requests that met both objectives
+	Late     int               `json:"-"` // arrivals that waited: MaxInFlight were in flight
+	Cut      int               `json:"-"` // requests under way when the run was ended
+	SLOTTFT  time.Duration     `json:"-"`
+	SLOITL   time.Duration     `json:"-"`
+}
+
+// result sums the run up.
+func (r *run) result() Report {
+	rec := r.record
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	took := max(r.took(), time.Microsecond).Seconds()
+	perSecond := func(n float64) float64 { return round(n/took, 3) }
+	return Report{
+		Requests: rec.requests, Completed: rec.completed, Errors: rec.errors, Rejected: rec.rejected,
+		DurationS: round(took, 6), RequestRate: perSecond(float64(rec.requests)),
+		InputTokens: rec.promptTokens, OutputTokens: rec.outputTokens, OutputTokensPerS: perSecond(float64(rec.outputTokens)),
+		GoodputRPS: perSecond(float64(rec.good)),
+		TTFT:       rec.ttft.latency(), TPOT: rec.tpot.latency(), ITL: rec.itl.latency(), E2E: rec.e2e.latency(),
+		Instances: rec.instances,
+		Model:     r.cfg.Model, Messages: rec.messages, Good: rec.good, Late: r.late, Cut: rec.cut,
+		SLOTTFT: r.cfg.SLOTTFT, SLOITL: r.cfg.SLOITL,
+	}
+}
+
+// took is the time that rates are of. One that was interrupted ends there: what
+// was cut had its share of it.
+func (r *run) took() time.Duration {
+	switch {
+	case r.ctx.Err() != nil:
+		return r.clock.now()
+	case r.record.requests == r.cfg.Requests: // all that were asked for
+		return r.record.last
+	}
+	return max(r.record.last, r.cfg.Duration)
+}

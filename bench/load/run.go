@@ -1,0 +1,148 @@
+package load
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// failurePause keeps a closed loop from spinning on an endpoint that is not
+// there.
+const failurePause = 10 * time.Millisecond
+
+// run is one run under way.
+type run struct {
+	ctx      context.Context
+	cfg      Config
+	template template
+	client   *client
+	clock    clock
+	record   *record
+
+	workers  sync.WaitGroup
+	inFlight atomic.Int64
+	next     atomic.Int64 // the number of the next request, in a closed loop
+	late     int          // arrivals that had to wait for MaxInFlight, in an open one
+}
+
+// Run loads the endpoint as cfg says and reports. observe, if there is one, is
+// called from one goroutine every 200 ms and a last time before Run returns. When
+// ctx ends, so does the run: what is under way is cut and the report tells of
+// the rest. The error is of the configuration, or of not learning the model; an
+// endpoint that fails is in the report.
+func Run(ctx context.Context, cfg Config, observe func(Progress)) (Report, error) {
+	if err := cfg.Validate(); err != nil {
+		return Report{}, err
+	}
+	to, err := targetOf(cfg.URL)
+	if err != nil {
+		return Report{}, err
+	}
+	r := &run{ctx: ctx, cfg: cfg.filled(), client: newClient(to, cfg.APIKey), record: newRecord(&cfg)}
+	defer r.client.close()
+	if cfg.Model == "" {
+		if r.cfg.Model, err = r.client.firstModel(ctx, cfg.Timeout); err != nil {
+			return Report{}, err
+		}
+	}
+	r.template = newTemplate(&r.cfg, r.cfg.Model)
+	r.clock.start = time.Now()
+	r.drive(observe)
+	return r.result(), nil
+}
+
+// drive runs the loop to its end.
+func (r *run) drive(observe func(Progress)) {
+	stop := context.AfterFunc(r.ctx, r.client.close)
+	defer stop()
+	if observe != nil {
+		loop, ended := context.WithCancel(context.Background())
+		var observer sync.WaitGroup
+		observer.Go(func() { r.report(loop, observe) })
+		defer observer.Wait()
+		defer ended()
+	}
+	if r.cfg.Rate > 0 {
+		r.workers.Go(r.open)
+	} else {
+		r.closed()
+	}
+	r.workers.Wait()
+}
+
+// job is one arrival.
+type job struct {
+	number int
+	at     time.Duration
+}
+
+// open sends requests when they arrive, however many are in flight. It is a
+// goroutine's whole life.
+func (r *run) open() {
+	punctual()
+	jobs := make(chan job)
+	defer close(jobs)
+	times := newArrivals(r.cfg.Rate, r.cfg.Seed)
+	crew := 0
+	for i := 0; r.cfg.Requests == 0 || i < r.cfg.Requests; i++ {
+		at := times.next()
+		if r.cfg.Duration > 0 && at >= r.cfg.Duration {
+			r.clock.sleepUntil(r.ctx, r.cfg.Duration)
+			return
+		}
+		if !r.clock.sleepUntil(r.ctx, at) {
+			return
+		}
+		j := job{i, at}
+		select {
+		case jobs <- j:
+			continue
+		default:
+		}
+		if crew < r.cfg.MaxInFlight {
+			crew++
+			r.workers.Go(func() { r.serve(j, jobs) })
+			continue
+		}
+		r.late++
+		select {
+		case jobs <- j:
+		case <-r.ctx.Done():
+			return
+		}
+	}
+}
+
+// serve is a worker of an open loop.
+func (r *run) serve(j job, jobs <-chan job) {
+	w := newWorker(r)
+	for ok := true; ok; j, ok = <-jobs {
+		r.do(w, j.number, j.at)
+	}
+}
+
+// closed keeps Concurrency requests in flight.
+func (r *run) closed() {
+	for range r.cfg.Concurrency {
+		r.workers.Go(func() {
+			w := newWorker(r)
+			for r.ctx.Err() == nil {
+				number, now := int(r.next.Add(1)-1), r.clock.now()
+				if r.cfg.Requests > 0 && number >= r.cfg.Requests || r.cfg.Duration > 0 && now >= r.cfg.Duration {
+					return
+				}
+				r.do(w, number, now)
+				if w.sample.class == classConnect {
+					r.clock.sleepUntil(r.ctx, r.clock.now()+failurePause)
+				}
+			}
+		})
+	}
+}
+
+func (r *run) do(w *worker, number int, sent time.Duration) {
+	r.inFlight.Add(1)
+	defer r.inFlight.Add(-1)
+	w.do(number, sent)
+}
