@@ -8,9 +8,6 @@ const (
 	kvFull = 980_000
 	// leastKnown is how many requests any engine is believed to run at once.
 	leastKnown = 8
-	// untold is how many requests an engine gets that does not say how it is: its
-	// queue cannot be seen, and no limit can be learned.
-	untold = 256
 )
 
 // full says whether the instance takes no more: by its configuration, or by its
@@ -22,8 +19,8 @@ func (i *Instance) full() bool {
 	}
 	live := engine.Signals(i.said.live.Load())
 	switch {
-	case live == 0:
-		return mine > max(i.said.known.Load(), untold)
+	case live == 0: // it does not say how it is: there is nothing to go by
+		return false
 	case i.waiting(live) > 0:
 		return true
 	case live.Has(engine.HasKVUsage) && i.said.kvUsage.Load() >= kvFull:

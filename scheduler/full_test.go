@@ -88,6 +88,19 @@ func TestStatedConcurrencyIsBelieved(t *testing.T) {
 	}
 }
 
+// Old engines do not state it, but the size of their cache and of a context.
+func TestConcurrencyFollowsFromTheCache(t *testing.T) {
+	s := fleet(t, 1, "least-token") // a context of 4096
+	s.Instances()[0].says(0, 0, func(r *engine.Reading) { r.KVCapacityTokens = 30 * 4096 })
+	n := 0
+	for s.Pick(ask("m")).Verdict == Picked {
+		n++
+	}
+	if n < 30 {
+		t.Errorf("%d of the 30 that its cache has room for", n)
+	}
+}
+
 // Between two reports our own account carries the estimate: many short requests
 // in a row do not fill an instance, requests of others do.
 func TestOursAreCountedOnce(t *testing.T) {

@@ -255,7 +255,7 @@ func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
 	i.said.foreign.Store(max(running+waiting-mine, 0))
 	i.said.ended.Store(ended)
 	if waiting == 0 {
-		i.said.known.Store(max(i.said.known.Load(), running, int64(r.MaxConcurrency)))
+		i.said.known.Store(max(i.said.known.Load(), running, i.stated(r)))
 	}
 	if kind := i.kind.Load(); *kind != r.Kind {
 		read := r.Kind
@@ -264,6 +264,23 @@ func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
 	i.heardAt.Store(r.At.UnixNano())
 	i.said.live.Store(uint32(r.Has))
 	i.free()
+}
+
+// stated is how many requests of full length the engine has room for: as it
+// says, or as its KV cache and its context do.
+func (i *Instance) stated(r *engine.Reading) int64 {
+	models := i.models.Load()
+	if r.MaxConcurrency > 0 || models == nil {
+		return int64(r.MaxConcurrency)
+	}
+	longest := 0
+	for _, m := range *models {
+		longest = max(longest, m.MaxLen)
+	}
+	if longest == 0 {
+		return 0
+	}
+	return r.KVCapacityTokens / int64(longest)
 }
 
 // jitter keeps many keepers from asking in step: a tenth more or less.
