@@ -24,6 +24,7 @@ run: build ## the 60-second look: simulated engines, the router, a load, a live 
 
 test: ## all tests that need neither root nor another program (the race detector needs gcc)
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 5m ./...
+	CGO_ENABLED=0 $(GO) test -run Allocat ./...   # what the race detector would make allocate
 
 race: ## the same tests twenty times over, in new orders: for hunting a race
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -count=20 -timeout 60m ./...
@@ -44,7 +45,7 @@ e2e-vllm: build ## against two real vLLM on the CPU (installs 6.5 GB on the firs
 	scripts/e2e/vllm.sh $(ARGS)
 
 peers: build ## CPU, latency and memory beside HAProxy and a proxy that knows nothing, in one run
-	$(GO) run ./bench/peers --penstock $(BIN) $(ARGS)
+	$(GO) run ./bench/peers --penstock $(BIN) --json bin/peers.json $(ARGS)
 
 bpf: ## compile the eBPF programs: comes with the kernel part
 	@echo "bpf: comes with the kernel part; there is nothing to compile yet"

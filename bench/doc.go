@@ -4,6 +4,7 @@
 //	model  an engine without its GPU: its queue, its batch, its cache, its time
 //	sim    that model in real time behind vLLM's HTTP
 //	demo   sim and load together, with a live table
+//	demo   engines, a load and a live table in one process, with a story in it
 //	peers  a command that measures the router beside other proxies
 //
 // Nothing here is on the way of a request. Imports go down, to scheduler at

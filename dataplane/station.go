@@ -55,5 +55,8 @@ func (g *Gateway) stationFor(inst *scheduler.Instance) *station {
 	return all[inst.ID]
 }
 
+// PendingAt is how many requests are held whose first choice i was.
+func (g *Gateway) PendingAt(i *scheduler.Instance) int { return int(g.stationFor(i).pending.Load()) }
+
 // stations are indexed by the instances' IDs.
 func (g *Gateway) stations() []*station { return g.table }

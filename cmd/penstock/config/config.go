@@ -1,0 +1,175 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"penstock/dataplane"
+	"penstock/scheduler"
+)
+
+// Config is everything that one process is told: the packages' own
+// configurations, and what concerns the process as a whole.
+type Config struct {
+	Gateway   dataplane.Config
+	Scheduler scheduler.Config
+
+	Admin     string // host:port of the admin port
+	Kernel    string // "auto" or "off"
+	Push      Push
+	Log       Log
+	Resources Resources
+
+	// Warnings are sentences to say once: what was read and has no meaning here.
+	Warnings []string
+
+	keysFile  string   // kept for Effective: the paths, never the secrets
+	keyFiles  []string // one for each of Scheduler.Instances; "" where there is none
+	engineKey string   // as written; "" leaves the choice to Load
+}
+
+// Push sends the metrics to stores that take Prometheus text.
+type Push struct {
+	URLs   []string
+	Every  time.Duration
+	Labels map[string]string
+}
+
+// Log says what is logged, to standard error.
+type Log struct {
+	Level  slog.Level
+	Format string // "text" or "json"
+}
+
+// Resources bound the process; the managed service's JSON states them.
+type Resources struct {
+	CPU    int   // GOMAXPROCS; 0: the runtime's own choice
+	Memory int64 // GOMEMLIMIT in bytes; 0: none
+}
+
+// Default is the configuration where file and flags are silent.
+func Default() *Config {
+	return &Config{
+		Gateway:   dataplane.DefaultConfig(),
+		Scheduler: scheduler.DefaultConfig(),
+		Admin:     "127.0.0.1:8081",
+		Kernel:    "auto",
+		Push:      Push{Every: 10 * time.Second},
+		Log:       Log{Level: slog.LevelInfo, Format: "text"},
+	}
+}
+
+// Load reads the file at path ("" for none), lets the flags override it, and
+// checks the whole. An error that is the reader's to mend is an *Error with
+// file, line and key.
+func Load(path string, flags Flags) (*Config, error) {
+	root := value{}
+	if path != "" {
+		var err error
+		if root, err = readDocument(path); err != nil {
+			return nil, err
+		}
+	}
+	return load(root, flags)
+}
+
+func load(root value, flags Flags) (*Config, error) {
+	c := Default()
+	managed := isManaged(root)
+	read := c.readNative
+	if managed {
+		read = c.readManaged
+	}
+	if !root.isNull() {
+		if err := read(root); err != nil {
+			return nil, err
+		}
+	}
+	places, err := c.readFlags(flags)
+	if err != nil {
+		return nil, err
+	}
+	c.settle()
+	if err := c.needInstances(root, managed); err != nil {
+		return nil, err
+	}
+	return c, c.validate(root, places)
+}
+
+// settle fills in what depends on more than one key.
+func (c *Config) settle() {
+	for i := range c.Scheduler.Instances {
+		in := &c.Scheduler.Instances[i]
+		in.Engine = cmp.Or(in.Engine, c.Scheduler.Engine)
+	}
+	c.Gateway.Auth.EngineKey = c.engineKey
+	if c.engineKey == "" && c.keysFile != "" {
+		c.Gateway.Auth.EngineKey = dataplane.EngineKeyDrop
+	} else if c.engineKey == "" {
+		c.Gateway.Auth.EngineKey = dataplane.EngineKeyPassthrough
+	}
+	c.Gateway.ConnectTimeout = c.Scheduler.Health.ConnectTimeout
+	c.Gateway.ResponseTimeout = c.Scheduler.Health.ResponseTimeout
+}
+
+func (c *Config) needInstances(root value, managed bool) error {
+	switch {
+	case len(c.Scheduler.Instances) > 0:
+		return nil
+	case managed:
+		return &Error{File: root.file, Message: "names no instance, and registration is not there yet: name the instances with --instance URL"}
+	}
+	return &Error{File: root.file, Message: "no instance and no way to get one: name them under `instances`, or with --instance URL"}
+}
+
+// validate asks the packages and gives their answer the place it belongs to:
+// a package names the key first, as in "queue.max_size: out of range".
+func (c *Config) validate(root value, flags map[string]string) error {
+	if err := c.checkPorts(root, flags); err != nil {
+		return err
+	}
+	err := c.Gateway.Validate()
+	if err == nil {
+		err = c.Scheduler.Validate()
+	}
+	if err == nil {
+		return nil
+	}
+	key, message, found := strings.Cut(err.Error(), ": ")
+	if !found {
+		key, message = "", err.Error()
+	}
+	return place(root, flags, key, message)
+}
+
+// checkPorts keeps the admin port, which has no authentication, off the data
+// port's addresses.
+func (c *Config) checkPorts(root value, flags map[string]string) error {
+	for _, listen := range c.Gateway.Listen {
+		if listen == c.Admin && !strings.HasSuffix(listen, ":0") {
+			return place(root, flags, "admin", listen+" is the data port's address: the admin port needs one of its own")
+		}
+	}
+	return nil
+}
+
+// place finds where the key was written: by a flag, in the file, or nowhere.
+func place(root value, flags map[string]string, key, message string) *Error {
+	if flag, ok := flags[key]; ok {
+		return &Error{Key: flag, Message: message}
+	}
+	e := &Error{File: root.file, Key: key, Message: message}
+	if v, ok := root.find(strings.Split(key, ".")...); ok && v.line > 0 {
+		e.Line = v.line
+	}
+	return e
+}
+
+// IsUsage says whether err is a wrong configuration (exit status 2).
+func IsUsage(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
+}

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+
+	"penstock/dataplane"
+)
+
+// readKeys reads a keys_file. Only digests leave this function; no error
+// quotes a key.
+func readKeys(path string) ([]dataplane.Key, error) {
+	root, err := readDocument(path)
+	if err != nil {
+		return nil, err
+	}
+	var keys []dataplane.Key
+	read := section{"keys": list(func(v value) error {
+		k, err := readKey(v)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, k)
+		return unique(v, keys)
+	})}
+	if root.node != nil {
+		if err := read.read(root); err != nil {
+			return nil, err
+		}
+	}
+	if len(keys) == 0 {
+		return nil, &Error{File: path, Key: "keys", Message: "no key: nobody could use the router (without auth.keys_file everybody can)"}
+	}
+	return keys, nil
+}
+
+func readKey(v value) (k dataplane.Key, err error) {
+	var plain, digest string
+	err = section{
+		"name":                text(&k.Name),
+		"key":                 verbatim(&plain),
+		"sha256":              verbatim(&digest),
+		"models":              texts(&k.Models, anyText),
+		"explain":             boolean(&k.Explain),
+		"priority":            notYet,
+		"requests_per_minute": notYet,
+		"tokens_per_minute":   notYet,
+		"max_in_flight":       notYet,
+	}.read(v)
+	if err != nil {
+		return k, err
+	}
+	if k.Name == "" || len(k.Name) > 64 || !isKey(k.Name) {
+		return k, v.orMember("name").errorf("need a name of up to 64 printable characters without spaces: the metrics show it")
+	}
+	switch {
+	case (plain == "") == (digest == ""):
+		return k, v.errorf("%s: need key or sha256, one of them", k.Name)
+	case plain != "" && !isKey(plain):
+		return k, v.orMember("key").errorf("need printable characters without spaces: nothing else can stand in a header")
+	case plain != "":
+		k.Digest = sha256.Sum256([]byte(plain))
+		return k, nil
+	}
+	n, err := hex.Decode(k.Digest[:], []byte(digest)[:min(len(digest), 2*len(k.Digest))])
+	if err != nil || n != len(k.Digest) || len(digest) != 2*n {
+		return k, v.orMember("sha256").errorf("need 64 hexadecimal digits (printf %%s KEY | sha256sum)")
+	}
+	return k, nil
+}
+
+// unique checks the last key against those before it.
+func unique(v value, keys []dataplane.Key) error {
+	last := keys[len(keys)-1]
+	before := keys[:len(keys)-1]
+	if slices.ContainsFunc(before, func(k dataplane.Key) bool { return k.Name == last.Name }) {
+		return v.orMember("name").errorf("%s stands twice", last.Name)
+	}
+	if slices.ContainsFunc(before, func(k dataplane.Key) bool { return k.Digest == last.Digest }) {
+		return v.errorf("%s has the key of another name", last.Name)
+	}
+	return nil
+}
+
+// isKey says whether s is printable ASCII without spaces, and not empty.
+func isKey(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// because wraps the error of a file that v names: one with a place of its own
+// speaks for itself.
+func (v value) because(err error) error {
+	var at *Error
+	if errors.As(err, &at) && at.Line == 0 && at.Key == "" {
+		return v.errorf("%s", err)
+	}
+	return err
+}

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// reader takes one value into the place that it was made for.
+type reader func(value) error
+
+// section reads a mapping: each key by its own reader. The key "*" stands for
+// all others; without it they are refused.
+type section map[string]reader
+
+func (s section) read(v value) error {
+	m, ok := v.node.(*ast.MappingNode)
+	if !ok {
+		return v.errorf("need keys and values, not %s", kindOf(v.node))
+	}
+	seen := map[string]int{}
+	for _, member := range m.Values {
+		if err := s.readMember(v.member(member), member.Key, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s section) readMember(v value, keyNode ast.MapKeyNode, seen map[string]int) error {
+	name := keyNode.GetToken().Value
+	if keyNode.IsMergeKey() {
+		return v.errorf("merging is not read here: write the keys out")
+	}
+	if line, twice := seen[name]; twice {
+		return v.errorf("stands twice (first in line %d)", line)
+	}
+	seen[name] = v.line
+	read, ok := s[name]
+	if !ok {
+		read, ok = s["*"]
+	}
+	if !ok {
+		return s.unknown(v, name)
+	}
+	if v.isNull() {
+		return nil // a key without a value asks for nothing
+	}
+	return read(v)
+}
+
+func (s section) unknown(v value, name string) error {
+	known := slices.Sorted(maps.Keys(s))
+	err := v.errorf("unknown key")
+	if err.Near = nearest(name, known); err.Near == "" {
+		err.Message += " (known here: " + strings.Join(known, ", ") + ")"
+	}
+	return err
+}
+
+// list reads each item of a list. The items' keys are KEY[0], KEY[1] …
+func list(item reader) reader {
+	return func(v value) error {
+		n, ok := v.node.(*ast.SequenceNode)
+		if !ok {
+			return v.errorf("need a list, not %s", kindOf(v.node))
+		}
+		for i, node := range n.Values {
+			at := value{file: v.file, line: node.GetToken().Position.Line, key: v.key + "[" + strconv.Itoa(i) + "]", node: node}
+			if err := item(at); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// texts takes a list of strings, each checked, or one string alone. It takes
+// the place of what was there before.
+func texts(to *[]string, check func(value, string) error) reader {
+	return func(v value) error {
+		*to = nil
+		one := func(v value) error {
+			var s string
+			if err := text(&s)(v); err != nil {
+				return err
+			}
+			*to = append(*to, s)
+			return check(v, s)
+		}
+		if _, ok := v.node.(*ast.SequenceNode); ok {
+			return list(one)(v)
+		}
+		return one(v)
+	}
+}
+
+// notYet refuses a key whose part of the router does not exist yet, unless
+// nothing is asked of it (an empty value).
+func notYet(v value) error {
+	if isEmpty(v.node) {
+		return nil
+	}
+	return v.errorf("not there yet: a later version of Penstock will read it; take it out")
+}
+
+func isEmpty(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return true
+	case *ast.StringNode:
+		return n.Value == ""
+	case *ast.SequenceNode:
+		return len(n.Values) == 0
+	case *ast.MappingNode:
+		return !slices.ContainsFunc(n.Values, func(m *ast.MappingValueNode) bool { return !isEmpty(m.Value) })
+	}
+	return false
+}
+
+// kindOf names a node's type for an error's reader.
+func kindOf(n ast.Node) string {
+	if n == nil {
+		return "nothing"
+	}
+	switch n.Type() {
+	case ast.NullType:
+		return "nothing"
+	case ast.StringType, ast.LiteralType:
+		return "a string"
+	case ast.IntegerType:
+		return "a number"
+	case ast.FloatType, ast.InfinityType, ast.NanType:
+		return "a fraction"
+	case ast.BoolType:
+		return "true or false"
+	case ast.SequenceType:
+		return "a list"
+	case ast.MappingType:
+		return "keys and values"
+	case ast.AnchorType, ast.AliasType:
+		return "an anchor or alias (write the value out)"
+	}
+	return "a " + strings.ToLower(n.Type().String())
+}

@@ -1,0 +1,109 @@
+// Command penstock is the edge router for fleets of LLM inference engines, with
+// its simulator and its load generator. It holds no logic of its own: commands,
+// flags, and the wiring of the packages below.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"penstock/cmd/penstock/config"
+)
+
+// Set by the Makefile.
+var (
+	version = "dev"
+	commit  = "unknown"
+)
+
+// commands are all there are; the order is that of the help.
+type commands struct {
+	Demo    demoCmd    `cmd:"" help:"The 60-second look: simulated engines, the router, a load and a live table, in one process on loopback."`
+	Serve   serveCmd   `cmd:"" help:"Route requests to the engines: gateway and scheduler in one process."`
+	Check   checkCmd   `cmd:"" help:"Validate a configuration and print what it means, with every default."`
+	Sim     simCmd     `cmd:"" help:"Simulated engines that speak vLLM's HTTP, streams and metrics."`
+	Bench   benchCmd   `cmd:"" help:"Load an OpenAI-compatible endpoint and measure it."`
+	Version versionCmd `cmd:"" help:"Version, commit, Go version, and the kernel's part."`
+
+	Gateway   laterCmd `cmd:"" group:"Not there yet" help:"The data plane alone."`
+	Scheduler laterCmd `cmd:"" group:"Not there yet" help:"The scheduler alone, for many gateways."`
+	Register  laterCmd `cmd:"" group:"Not there yet" help:"Register the engine beside it with a scheduler."`
+	Fleet     laterCmd `cmd:"" group:"Not there yet" help:"Compare policies in virtual time."`
+	Top       laterCmd `cmd:"" group:"Not there yet" help:"A live table of a running router."`
+	Explain   laterCmd `cmd:"" group:"Not there yet" help:"Why a request went where it went."`
+	Replay    laterCmd `cmd:"" group:"Not there yet" help:"What another policy would have done."`
+	Drain     laterCmd `cmd:"" group:"Not there yet" help:"Take an instance out gently."`
+	Doctor    laterCmd `cmd:"" group:"Not there yet" help:"Look over the machine."`
+}
+
+// Exit statuses.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the process: what it prints goes to out, one line of error to errs.
+func run(args []string, out, errs io.Writer) int {
+	ended := -1
+	parser, err := kong.New(new(commands),
+		kong.Name("penstock"),
+		kong.Description("An edge router for fleets of LLM inference engines.\n\nBegin with: penstock demo"),
+		kong.Writers(out, errs),
+		kong.Exit(func(status int) { ended = status }), // after --help
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.BindTo(out, (*io.Writer)(nil)),
+	)
+	if err != nil {
+		panic(err) // the struct above is wrong
+	}
+	if len(args) == 0 {
+		return fail(errs, usage(errors.New("which command? penstock --help lists them; begin with: penstock demo")))
+	}
+	ctx, err := parser.Parse(args)
+	switch {
+	case ended >= 0:
+		return ended
+	case err != nil:
+		return fail(errs, usage(err))
+	}
+	return fail(errs, ctx.Run())
+}
+
+// fail prints err in one line, and returns the status that it means.
+func fail(errs io.Writer, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(errs, "penstock: %v\n", err)
+	var wrong usageError
+	if errors.As(err, &wrong) || config.IsUsage(err) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError is the user's to mend: exit status 2.
+type usageError struct{ error }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+// laterCmd stands for a command that a later version brings.
+type laterCmd struct {
+	Args []string `arg:"" optional:"" passthrough:"" hidden:""`
+}
+
+func (laterCmd) Run(ctx *kong.Context) error {
+	return usage(fmt.Errorf("%s: not there yet: a later version of Penstock brings it", ctx.Selected().Name))
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// command runs the binary's main with args.
+func command(args ...string) (status int, out, errs string) {
+	var o, e bytes.Buffer
+	status = run(args, &o, &e)
+	return status, o.String(), e.String()
+}
+
+func TestExitStatusAndOneLineOfError(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	bad := file("bad.yaml", "instances: [{url: http://127.0.0.1:1}]\nqueue: {max_siez: 3}\n")
+	f := func(status int, want string, args ...string) {
+		t.Helper()
+		got, _, errs := command(args...)
+		if got != status || !strings.Contains(errs, want) || strings.Count(strings.TrimSpace(errs), "\n") > 0 {
+			t.Errorf("%v: status %d, want %d; said %q, want %q", args, got, status, errs, want)
+		}
+	}
+	f(2, "penstock: which command?")
+	f(2, `did you mean "serve"`, "srve")
+	f(2, `did you mean "--policy"`, "serve", "--polcy", "x")
+	f(2, "no instance and no way to get one", "serve")
+	f(2, bad+`:2: queue.max_siez: unknown key (did you mean "max_size"?)`, "serve", "-c", bad)
+	f(2, bad+":2: queue.max_siez", "check", "-c", bad)
+	f(2, "no such file", "check", "-c", filepath.Join(dir, "none.yaml"))
+	f(2, "--against: not there yet", "check", "--against", "http://127.0.0.1:8081", "--instance", "http://127.0.0.1:1")
+	f(2, "not there yet", "fleet", "--workload", "w1")
+	f(2, "not there yet", "top")
+	f(2, "--websocket: not there yet", "bench", "--url", "http://127.0.0.1:1", "--websocket")
+	f(2, "--kv-events: not there yet", "sim", "--kv-events", "5557")
+	f(2, "instances", "sim", "--instances", "0")
+	f(1, "connection refused", "bench", "--url", "http://127.0.0.1:1", "--requests", "1")
+	f(0, "", "version")
+	f(0, "", "--help")
+	f(0, "", "serve", "--help")
+}
+
+func TestAddressInUseIsSaid(t *testing.T) {
+	ln, err := listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	taken := ln.Addr().String()
+	f := func(args ...string) {
+		t.Helper()
+		args = append([]string{"serve", "--instance", "http://127.0.0.1:1"}, args...)
+		if status, _, errs := command(args...); status != 1 || !strings.Contains(errs, taken) || !strings.Contains(errs, "address already in use") {
+			t.Errorf("%v: status %d, %s", args, status, errs)
+		}
+	}
+	f("--listen", taken, "--admin", "127.0.0.1:0")
+	f("--listen", "127.0.0.1:0", "--admin", taken)
+}
+
+func TestCheckPrintsWhatServeWouldDo(t *testing.T) {
+	status, out, errs := command("check", "--instance", "http://10.0.0.11:8000", "--policy", "p2c")
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	for _, want := range []string{"policy: p2c", "url: http://10.0.0.11:8000", "max_size: 128", "admin: 127.0.0.1:8081"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
+}
+
+func TestVersionSaysWhatItIs(t *testing.T) {
+	_, out, _ := command("version")
+	for _, want := range []string{"penstock " + version, commit, "go1.", "kernel"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q: %s", want, out)
+		}
+	}
+}
+
+func TestDemoEndsByItselfWithASummary(t *testing.T) {
+	status, out, errs := command("demo", "--for", "3s")
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	for _, want := range []string{"gpu-3 stopped answering; its requests went elsewhere; 0 failed.", "gpu-3 is back", "0 refused, 0 failed.", "Before your own engines"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"penstock/cmd/penstock/config"
+	"penstock/dataplane"
+	"penstock/dataplane/admin"
+	"penstock/scheduler"
+)
+
+// router is the parts of one process, wired: the scheduler, the gateway that
+// asks it, and the admin port that shows both.
+type router struct {
+	sched   *scheduler.Scheduler
+	gateway *dataplane.Gateway
+	admin   *admin.Server
+	push    admin.Push
+	adminLn net.Listener
+}
+
+// newRouter makes the parts, and takes the admin port: a port that is in use
+// should be found before anything runs.
+func newRouter(cfg *config.Config, log *slog.Logger) (*router, error) {
+	ln, err := net.Listen("tcp", cfg.Admin)
+	if err != nil {
+		return nil, fmt.Errorf("listening on the admin port %s: %w", cfg.Admin, cause(err))
+	}
+	r := &router{adminLn: ln}
+	if err := r.wire(cfg, log); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *router) wire(cfg *config.Config, log *slog.Logger) (err error) {
+	if r.sched, err = scheduler.New(cfg.Scheduler, log); err != nil {
+		return err
+	}
+	if r.gateway, err = dataplane.New(cfg.Gateway, r.sched, log); err != nil {
+		return err
+	}
+	r.admin = admin.New(admin.Options{
+		Gateway: r.gateway, Scheduler: r.sched, Build: admin.Build{Version: version, Commit: commit},
+		YAML: cfg.Effective(), JSON: cfg.EffectiveJSON(), Log: log,
+	})
+	r.push = admin.Push{URLs: cfg.Push.URLs, Every: cfg.Push.Every, Labels: cfg.Push.Labels, From: r.admin, Log: log}
+	return nil
+}
+
+// cause leaves the address out of a listener's error: the sentence around it
+// has it.
+func cause(err error) error {
+	var at *net.OpError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
+func (r *router) adminAddr() string { return r.adminLn.Addr().String() }
+
+// urls are where the data port listens, once the gateway is ready.
+func (r *router) urls() []string {
+	var urls []string
+	for _, a := range r.gateway.Addrs() {
+		if a.Network() == "unix" {
+			urls = append(urls, "unix:"+a.String())
+		} else {
+			urls = append(urls, "http://"+a.String())
+		}
+	}
+	return urls
+}
+
+// run serves until ctx ends and everything is drained; ready is called once
+// the data port listens. Scraping and the admin port go on during the drain.
+func (r *router) run(ctx context.Context, ready func()) error {
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	beside, stopBeside := context.WithCancel(context.Background())
+	errs := make([]error, 3)
+	var parts sync.WaitGroup
+	part := func(n int, run func(context.Context) error) {
+		parts.Go(func() {
+			if errs[n] = run(beside); errs[n] != nil {
+				stopServing()
+			}
+		})
+	}
+	part(1, r.sched.Run)
+	part(2, func(ctx context.Context) error { return r.admin.Serve(ctx, r.adminLn) })
+	parts.Go(func() { r.push.Run(beside) })
+	parts.Go(func() {
+		select {
+		case <-r.gateway.Ready():
+			ready()
+		case <-beside.Done():
+		}
+	})
+	errs[0] = r.gateway.Serve(serving)
+	stopBeside()
+	parts.Wait()
+	return cmp.Or(errs...)
+}
