@@ -18,16 +18,16 @@ class Stage:
         self.folder, self.started = folder, []
 
     def run(self, name: str, argv: list[str], **kwargs) -> Process:
-        return self._keep(Process(name, argv, self._log(name), **kwargs))
+        return self.keep(Process(name, argv, self.log(name), **kwargs))
 
     def sim(self, instances: int = 1, **flags) -> Sim:
-        return self._keep(Sim(self._log("sim"), instances, **flags))
+        return self.keep(Sim(self.log("sim"), instances, **flags))
 
     def router(self, instances: list[str], *args, **kwargs) -> Router:
-        return self._keep(Router(self._log("router"), instances, *args, **kwargs))
+        return self.keep(Router(self.log("router"), instances, *args, **kwargs))
 
     def engine(self, *args, **kwargs) -> ScriptedEngine:
-        return self._keep(ScriptedEngine(*args, **kwargs))
+        return self.keep(ScriptedEngine(*args, **kwargs))
 
     def close(self) -> None:
         for it in reversed(self.started):
@@ -37,11 +37,11 @@ class Stage:
             else:
                 it.close()
 
-    def _keep(self, it):
+    def keep(self, it):
         self.started.append(it)
         return it
 
-    def _log(self, name: str):
+    def log(self, name: str):
         return self.folder / f"{len(self.started)}-{name}.log"
 
 

@@ -1,8 +1,9 @@
-// OpenAI's Node client against the router: prints one JSON object with what
-// each call gave. Usage: node node_client.mjs BASE_URL MODULES_DIR
+// OpenAI's Node client against the router: makes the calls that are named and
+// prints one JSON object with what each gave.
+// Usage: node node_client.mjs BASE_URL MODULES_DIR CALL...
 import { createRequire } from "node:module";
 
-const [baseURL, modules] = process.argv.slice(2);
+const [baseURL, modules, ...names] = process.argv.slice(2);
 const OpenAI = createRequire(modules + "/package.json")("openai").default;
 const client = new OpenAI({ baseURL, apiKey: "unused", maxRetries: 0 });
 const messages = [{ role: "user", content: "What does a penstock do?" }];
@@ -28,13 +29,38 @@ async function aborted() {
   return { tokens };
 }
 
-async function wrongModel() {
+// The class, status and code of what a call throws.
+async function thrownBy(call) {
   try {
-    await client.chat.completions.create({ model: "nope", messages });
+    await call();
     return { error: "none" };
   } catch (error) {
     return { error: error.constructor.name, status: error.status, code: error.code };
   }
+}
+
+const wrongModel = () => thrownBy(() => client.chat.completions.create({ model: "nope", messages }));
+
+const cut = () => thrownBy(async () => {
+  const stream = await client.chat.completions.create({ model: "llama2", messages, max_tokens: 50, stream: true });
+  for await (const _ of stream);
+});
+
+// What the client put on the wire.
+async function tools() {
+  let sent;
+  const recording = (url, init) => fetch(url, { ...init, body: (sent = init.body) });
+  await new OpenAI({ baseURL, apiKey: "unused", maxRetries: 0, fetch: recording }).chat.completions.create({
+    model: "llama2", messages, tool_choice: "auto", parallel_tool_calls: true,
+    tools: [{
+      type: "function",
+      function: {
+        name: "gate_level", description: "Reads a gate’s level – in “metres”.", strict: true,
+        parameters: { type: "object", properties: { gate: { type: "string", enum: ["north", "süd"] } }, required: ["gate"] },
+      },
+    }],
+  });
+  return { sent };
 }
 
 async function models() {
@@ -43,7 +69,7 @@ async function models() {
   return { ids };
 }
 
-console.log(JSON.stringify({
-  whole: await whole(), streamed: await streamed(), aborted: await aborted(),
-  wrongModel: await wrongModel(), models: await models(),
-}));
+const calls = { whole, streamed, aborted, wrongModel, cut, tools, models };
+const results = {};
+for (const name of names) results[name] = await calls[name]();
+console.log(JSON.stringify(results));

@@ -71,3 +71,21 @@ def test_stream_that_breaks_off_inside_an_event(stage):
     assert answer.error_event["code"] == "instance_failed"
     assert "[DONE]" not in answer.events
     assert len(engine.seen) == 1, "nothing is retried after a byte went out"
+
+
+def test_connection_serves_on_after_a_stream_that_was_cut(stage):
+    """The answer's framing was whole, so the client's next request may be under
+    way on the same connection: closing it would lose a request without a byte."""
+    sim = stage.sim(1)
+    router = stage.router(sim.urls)
+
+    async def twice():
+        connection = Connection(router.address)
+        sim.fault(kind="cut", tokens=3, **{"for": "60s"})
+        first = await connection.post(CHAT, chat(stream=True))
+        sim.heal()
+        return first, await connection.post(CHAT, chat())
+
+    first, second = asyncio.run(twice())
+    assert first.error_event["code"] == "instance_failed", first
+    assert second.done or second.headers["x-penstock-error"] == "no_instance", second

@@ -138,6 +138,42 @@ def test_no_instance(stage):
     assert httpx.get(router.admin + "/readyz").status_code == 503
 
 
+def test_all_tries_fail(stage):
+    """Engines that close the connection without a word: three tries, and said so."""
+    engines = [stage.engine(b"", close_after=True) for _ in range(4)]
+    router = stage.router([engine.url for engine in engines])
+    error = raised(openai.InternalServerError, "instance_failed", openai_client(router))
+    assert error.status_code == 502
+    assert "3 " in error.message, error.message
+    assert sum(bool(engine.seen) for engine in engines) == 3
+
+
+def test_no_answer_in_time(stage):
+    engine = stage.engine([])
+    router = stage.router([engine.url], "health: {response_timeout: 300ms}\n")
+    error = raised(openai.InternalServerError, "instance_timeout", openai_client(router))
+    assert error.status_code == 504
+
+
+def test_too_large_a_body(stage):
+    router = stage.router(stage.sim(1).urls, "limits: {body_bytes: 4KiB}\n")
+    error = raised(openai.APIStatusError, "body_too_large", openai_client(router),
+                   messages=[{"role": "user", "content": "water " * 1000}])
+    assert error.status_code == 413
+
+
+def test_stream_that_is_cut(stage):
+    sim = stage.sim(1)
+    router = stage.router(sim.urls)
+    sim.fault(kind="cut", tokens=5, **{"for": "60s"})
+    chunks = []
+    with pytest.raises(openai.APIError) as caught:
+        for chunk in call(openai_client(router), max_tokens=50, stream=True):
+            chunks.append(chunk)
+    assert (type(caught.value), caught.value.code) == (openai.APIError, "instance_failed")
+    assert len(chunks) >= 5
+
+
 def test_instance_comes_back(stage):
     """An engine that is started after the router is found by itself."""
     sim = stage.sim(1)

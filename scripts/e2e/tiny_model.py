@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 VOCABULARY = 1024
-POSITIONS = 4096
+POSITIONS = 16384  # a request for all of them is under way for a minute
 
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
