@@ -23,20 +23,22 @@ func cutBy(out outcome) *refusal {
 
 // cutShort tells the client of a stream why it ends: one more event, and then
 // nothing. Anything but an event stream can only be broken off: its reader
-// must not take half for the whole.
-func (c *client) cutShort(r *refusal) {
+// must not take half for the whole. It says whether the body ended in order.
+func (c *client) cutShort(r *refusal) (whole bool) {
 	q, a := &c.req, &c.att.ans
 	q.refused = r
 	if !a.head.EventStream {
-		return
+		return false
 	}
 	event := append(q.meter.blankLine(), "data: "...)
 	event = append(event, r.object()...)
 	event = append(event, "\n\n"...)
-	if end, ok := closeBody(c.out[:0], a, event, q.minor()); ok {
-		c.out = end
-		c.write(end)
+	end, ok := closeBody(c.out[:0], a, event, q.minor())
+	if !ok {
+		return false
 	}
+	c.out = end
+	return c.write(end) == nil
 }
 
 // closeBody frames the last event such that the body ends well wherever it was

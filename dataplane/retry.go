@@ -53,8 +53,7 @@ func (c *client) forward() (again bool) {
 			return c.keepsAlive()
 		case cut:
 			q.decision.Instance.Failed(out.failure)
-			c.cutShort(cutBy(out))
-			return false
+			return c.cutShort(cutBy(out)) && c.keepsAlive()
 		case left:
 			c.g.account.aborted(q)
 			q.gone()
