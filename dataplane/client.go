@@ -24,6 +24,8 @@ type client struct {
 	att attempt
 	bye bool // the answer said that the connection ends with it
 
+	lingers bool // it does, and bytes of the request may still be on their way
+
 	slot int // in the sweeper's table, owned by it
 
 	// The sweeper reads these, the client's goroutine writes them.
@@ -51,6 +53,9 @@ const (
 	stopLeft  // the client closed its side
 	stopDrain // the time to drain is over
 )
+
+// lastWords is how long a client has to take what it is told at the end.
+const lastWords = time.Second
 
 // past is a deadline that makes any read or write return at once.
 var past = time.Unix(1, 0)
@@ -99,6 +104,7 @@ func (c *client) refuse(r *refusal) (again bool) {
 	q := &c.req
 	q.refused = r
 	q.status = r.status
+	q.release(c.g) // what was read of the body is of no use, however slowly the client reads
 	if c.stop.Load() == stopLeft {
 		q.gone()
 		return false
@@ -112,9 +118,7 @@ func (c *client) refuse(r *refusal) (again bool) {
 	if err := c.write(c.out); err != nil {
 		return false
 	}
-	if !keep {
-		c.linger()
-	}
+	c.lingers = !keep
 	return keep
 }
 
@@ -179,6 +183,8 @@ func (c *client) interrupt(why uint32) {
 	c.conn.SetReadDeadline(past)
 	if why == stopLeft {
 		c.conn.SetWriteDeadline(past)
+	} else { // it is still told why, if it takes it
+		c.conn.SetWriteDeadline(time.Now().Add(lastWords))
 	}
 }
 
@@ -208,6 +214,9 @@ func (c *client) finish() {
 	}
 	c.req.decision.Reservation.End()
 	c.req.release(c.g)
+	if c.lingers {
+		c.linger()
+	}
 	c.g.watch.remove(c.fd)
 	c.conn.Close()
 	putBuffer(c.in)

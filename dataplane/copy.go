@@ -39,6 +39,7 @@ func (m copyMover) move(t *attempt, to sink) outcome {
 		return broke(err, w == 0)
 	}
 	if retryableStatus(t.ans.head.Status) && to.mayRetry() {
+		to.waits(m.g.now(), true)
 		return m.keepBack(t, in.b[:w], n)
 	}
 	return m.relay(t, &in, n, w, to)
@@ -48,8 +49,11 @@ func (m copyMover) move(t *attempt, to sink) outcome {
 // else gathered.
 func (t *attempt) send() error {
 	if len(t.body) <= inlineBody {
-		t.head = append(t.head, t.body...)
-		_, err := t.up.Write(t.head)
+		both := getBuffer(len(t.head) + len(t.body))
+		defer putBuffer(both)
+		n := copy(both.b, t.head)
+		n += copy(both.b[n:], t.body)
+		_, err := t.up.Write(both.b[:n])
 		return err
 	}
 	both := net.Buffers{t.head, t.body}
@@ -96,8 +100,8 @@ func (m copyMover) readHead(t *attempt, in *buffer) (n, w int, err error) {
 }
 
 // relay moves the answer on to its end; in.b[pos:w] of its body is there. The
-// head is held until the first of the payload, or the end, has come: until
-// then another instance may answer.
+// head is held until the first of the payload, or the end, has come (or there
+// is no room left): until then another instance may answer.
 func (m copyMover) relay(t *attempt, in **buffer, pos, w int, to sink) outcome {
 	a, unsent, began := &t.ans, pos, false
 	for {
@@ -109,7 +113,7 @@ func (m copyMover) relay(t *attempt, in **buffer, pos, w int, to sink) outcome {
 			}
 			return m.cut(err, began)
 		}
-		if began || a.done || a.payload() > 0 {
+		if began || a.done || a.payload() > 0 || pos == len((*in).b) {
 			pass := to.relay
 			if !began {
 				pass = to.begin
@@ -124,8 +128,6 @@ func (m copyMover) relay(t *attempt, in **buffer, pos, w int, to sink) outcome {
 		}
 		if pos == 0 {
 			*in = fit(*in, n)
-		} else if pos == len((*in).b) {
-			return m.cut(errFraming, began)
 		}
 		to.waits(m.g.now(), began)
 		r, err := t.up.Read((*in).b[pos:])
@@ -140,8 +142,6 @@ func (m copyMover) relay(t *attempt, in **buffer, pos, w int, to sink) outcome {
 const mostInterim = 8
 
 var errInterim = &http1.Error{Msg: "an interim answer that nobody asked for"}
-
-var errFraming = &http1.Error{Msg: "the answer's framing is out of bounds"}
 
 // over deals with the end of the engine's side of the connection.
 func (m copyMover) over(err error, began bool, t *attempt, to sink) outcome {
@@ -169,6 +169,9 @@ func (m copyMover) cut(err error, began bool) outcome {
 func (m copyMover) keepBack(t *attempt, have []byte, n int) outcome {
 	a := &t.ans
 	out := outcome{end: failed, failure: scheduler.BadStatus, err: fmt.Errorf("it answered %d", a.head.Status)}
+	if len(have) > stashMost {
+		return out
+	}
 	raw := getBuffer(stashMost)
 	size := copy(raw.b, have)
 	_, err := a.take(raw.b[n:size])

@@ -205,7 +205,9 @@ func (g *Gateway) serveClient(conn net.Conn) {
 		return
 	}
 	c.fd = fd
-	g.clients.add(c)
+	if why := g.clients.add(c); why != stopNone { // accepted while the listeners closed
+		c.interrupt(why)
+	}
 	defer c.finish()
 	defer func() {
 		if p := recover(); p != nil {

@@ -231,7 +231,8 @@ func (c *client) keepHead() *refusal {
 func (c *client) growHold(have, want int) *refusal {
 	q := &c.req
 	if want > int(q.held) {
-		if r := c.charge(int64(max(want, 2*have) - int(q.held))); r != nil {
+		ahead := min(2*int64(have), c.g.cfg.Limits.BodyBytes)
+		if r := c.charge(max(int64(want), ahead) - q.held); r != nil {
 			return r
 		}
 	}
@@ -257,8 +258,11 @@ func (c *client) charge(n int64) *refusal {
 // lost says why the client's socket gave no more of a body.
 func (c *client) lost(err error) *refusal {
 	c.req.broken = true
-	if c.expired.Load() {
+	switch {
+	case c.expired.Load():
 		return refuseSlowBody
+	case c.stop.Load() == stopDrain:
+		return refuseDraining
 	}
 	c.stop.CompareAndSwap(stopNone, stopLeft)
 	if errors.Is(err, io.EOF) {

@@ -79,5 +79,6 @@ func (c *client) answerJSON(b []byte) (again bool) {
 	if !head {
 		c.out = append(c.out, b...)
 	}
+	c.lingers = !keep && q.unread != 0
 	return c.write(c.out) == nil && keep
 }

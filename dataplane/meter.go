@@ -4,80 +4,145 @@ import "bytes"
 
 // meter counts, as the bytes of an answer pass, what the account and the
 // scheduler want to know. It reads no more than it must: events by their blank
-// lines, usage by its name.
+// lines, the end and usage by their names.
 type meter struct {
 	stream   bool
-	finished bool  // [DONE], or a finish reason: the stream said that it is whole
+	unframed bool  // nothing but a stream itself says that it is whole
+	done     bool  // it said [DONE]
+	finished bool  // it said that it is whole
 	first    int64 // the first byte of the body, ns on the gateway's clock
 	last     int64 // the last
 	events   int
 	told     int // events of which the scheduler knows
 	newlines int // that end what has passed: 2 between two events
 	usage    usage
+	carry    []byte // the end of a line that is not over
 }
 
 // usage is what the engine says that it counted; 0: it did not say.
-type usage struct {
-	prompt, completion, cached int
+type usage struct{ prompt, completion, cached int }
 
-	carry []byte // the beginning of a usage object whose end has not come
-}
-
-// carryMost bounds a usage object in parts.
+// carryMost bounds what is kept of a line, and so a usage object in parts.
 const carryMost = 1 << 10
 
-func (m *meter) begin(now int64, stream bool) {
-	*m = meter{stream: stream, first: now, last: now, newlines: 2}
+func (m *meter) begin(now int64, a *answer) {
+	*m = meter{stream: a.head.EventStream, unframed: a.mode == framedClose, first: now, last: now, newlines: 2}
 }
-
-var (
-	doneMark   = []byte("[DONE]")
-	finishMark = []byte(`"finish_reason":"`)
-	usageMark  = []byte(`"usage"`)
-	eventEnd   = []byte("\n\n")
-)
 
 // see takes the payload of the answer's last piece; it says whether there was
 // any.
 func (m *meter) see(a *answer) bool {
 	some := false
-	for _, p := range a.parts {
+	for i, p := range a.parts {
 		if len(p) == 0 {
 			continue
 		}
 		some = true
 		if m.stream {
 			m.count(p)
-			m.finished = m.finished || bytes.Contains(p, doneMark) || finishes(p)
 		}
-		m.usage.see(p)
+		m.read(p, a.done && i == len(a.parts)-1)
 	}
 	return some
 }
 
-// finishes finds a finish reason. BladeLLM writes an empty one until the end.
-func finishes(p []byte) bool {
-	i := bytes.Index(p, finishMark)
-	return i >= 0 && i+len(finishMark) < len(p) && p[i+len(finishMark)] != '"'
+// count counts blank lines that end something, whichever way lines end.
+func (m *meter) count(p []byte) {
+	for len(p) > 0 {
+		switch p[0] {
+		case '\n':
+			if m.newlines == 1 {
+				m.events++
+			}
+			m.newlines = min(m.newlines+1, 2)
+			p = p[1:]
+		case '\r':
+			p = p[1:]
+		default:
+			m.newlines = 0
+			i := bytes.IndexByte(p, '\n')
+			if i < 0 {
+				return
+			}
+			p = p[i:]
+		}
+	}
 }
 
-// count counts blank lines, whichever way lines end.
-func (m *meter) count(p []byte) {
-	if m.newlines == 1 && p[0] == '\n' {
-		m.events++
-	}
-	if bytes.IndexByte(p, '\r') < 0 {
-		m.events += bytes.Count(p, eventEnd)
+// read looks for what has a name, in the seam to the piece before too: a line
+// may be cut anywhere.
+func (m *meter) read(p []byte, last bool) {
+	if len(m.carry) == 0 {
+		m.look(p)
 	} else {
-		m.events += bytes.Count(p, []byte("\n\r\n")) + bytes.Count(p, eventEnd)
-	}
-	m.newlines = 0
-	for i := len(p) - 1; i >= 0 && m.newlines < 2; i-- {
-		if p[i] == '\n' {
-			m.newlines++
-		} else if p[i] != '\r' {
-			break
+		m.carry = append(m.carry, p[:min(len(p), carryMost)]...)
+		m.look(m.carry)
+		if len(p) > carryMost {
+			m.look(p)
+		} else {
+			p = m.carry
 		}
+	}
+	p = p[max(0, len(p)-carryMost):]
+	p = p[bytes.LastIndexByte(p, '\n')+1:]
+	if len(p) == 0 || last {
+		m.carry = m.carry[:0]
+		return
+	}
+	m.carry = append(m.carry[:0], p...)
+}
+
+var (
+	doneMark = []byte("[DONE]")
+	// Without the quote that begins them, which every JSON is full of.
+	usageMark  = []byte(`usage":`)
+	finishMark = []byte(`finish_reason":`)
+	// Anthropic's and the Responses API's streams end without [DONE].
+	endMarks = [][]byte{[]byte(`"message_stop"`), []byte(`"response.completed"`), []byte(`"response.incomplete"`), []byte(`"response.failed"`)}
+)
+
+func (m *meter) look(p []byte) {
+	if m.stream && !m.finished {
+		m.done = m.done || isDone(p)
+		m.finished = m.done || m.unframed && finishes(p)
+	}
+	for rest := p; ; {
+		i := bytes.Index(rest, usageMark)
+		if i < 0 {
+			return
+		}
+		key := i > 0 && rest[i-1] == '"'
+		rest = rest[i+len(usageMark):]
+		if key {
+			rest = rest[m.usage.read(rest):]
+		}
+	}
+}
+
+// isDone finds the line [DONE], BladeLLM's without "data: " too.
+func isDone(p []byte) bool {
+	_, rest, found := bytes.Cut(p, doneMark)
+	return found && (len(rest) == 0 || rest[0] == '\n' || rest[0] == '\r')
+}
+
+// finishes finds what else says that a stream is whole. Quotes in a model's text
+// are escaped, so that it cannot say so itself.
+func finishes(p []byte) bool {
+	for _, mark := range endMarks {
+		if bytes.Contains(p, mark) {
+			return true
+		}
+	}
+	for {
+		_, rest, found := bytes.Cut(p, finishMark)
+		if !found {
+			return false
+		}
+		// null, or BladeLLM's empty string, until the end
+		if v := bytes.TrimLeft(rest, " "); len(v) > 1 && v[0] == '"' && v[1] != '"' {
+			return true
+		}
+		p = rest
 	}
 }
 
@@ -103,65 +168,61 @@ func (m *meter) tokens() int {
 	switch {
 	case m.usage.completion > 0:
 		return m.usage.completion
-	case m.stream && m.finished && m.events > 1:
+	case m.done && m.events > 1:
 		return m.events - 1 // [DONE]
 	}
 	return m.events
 }
 
-// see looks for a usage object. One in every event is cumulative: the last
-// counts.
-func (u *usage) see(p []byte) {
-	if len(u.carry) > 0 {
-		u.carry = append(u.carry, p[:min(len(p), carryMost)]...)
-		if u.read(u.carry) || len(u.carry) > carryMost {
-			u.carry = u.carry[:0]
-		}
-	}
-	for {
-		i := bytes.Index(p, usageMark)
-		if i < 0 {
-			return
-		}
-		p = p[i:]
-		if !u.read(p) {
-			u.carry = append(u.carry[:0], p[:min(len(p), carryMost)]...)
-		}
-		p = p[len(usageMark):]
-	}
-}
-
-// read takes the numbers of a usage object at the beginning of p. False: its
-// end is not there yet.
-func (u *usage) read(p []byte) bool {
-	end := bytes.IndexByte(p, '}')
-	if end < 0 {
-		return bytes.HasPrefix(p, []byte(`"usage":null`))
-	}
-	// OpenAI puts details in objects of their own behind the counts; Anthropic
-	// and /v1/responses say input and output.
-	set(&u.prompt, p[:end], `"prompt_tokens":`, `"input_tokens":`)
+// read takes the numbers of the usage object at the beginning of p, or of what
+// there is of it, and returns its length. One in every event is cumulative: the
+// last counts.
+func (u *usage) read(p []byte) (n int) {
+	// Anthropic and /v1/responses say input and output.
+	p = object(p)
+	set(&u.prompt, p, `"prompt_tokens":`, `"input_tokens":`)
 	set(&u.completion, p, `"completion_tokens":`, `"output_tokens":`)
 	set(&u.cached, p, `"cached_tokens":`, `"cache_read_input_tokens":`)
-	return true
+	return len(p)
 }
 
+// object is the JSON object at the beginning of p, as far as it is there.
+func object(p []byte) []byte {
+	p = bytes.TrimLeft(p[:min(len(p), carryMost)], " ")
+	if len(p) == 0 || p[0] != '{' {
+		return nil
+	}
+	depth := 0
+	for i, b := range p {
+		switch b {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return p[:i+1]
+			}
+		}
+	}
+	return p
+}
+
+// set takes the first of the names that has a number, and a byte after it.
 func set(to *int, p []byte, names ...string) {
 	for _, name := range names {
 		i := bytes.Index(p, []byte(name))
 		if i < 0 {
 			continue
 		}
-		n, some := 0, false
-		for _, b := range bytes.TrimLeft(p[i+len(name):], " ") {
+		digits := bytes.TrimLeft(p[i+len(name):], " ")
+		n := 0
+		for k, b := range digits {
 			if b < '0' || b > '9' || n > 1<<40 {
-				break
+				if k > 0 {
+					*to = n
+				}
+				return
 			}
-			n, some = n*10+int(b-'0'), true
-		}
-		if some {
-			*to = n
-			return
+			n = n*10 + int(b-'0')
 		}
 	}
 }

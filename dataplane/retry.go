@@ -151,7 +151,7 @@ func (c *client) try() (out outcome) {
 func (c *client) tryOn(st *station, up *engineConn) outcome {
 	if c.carry(up) != nil {
 		st.warm.put(up, time.Now())
-		return outcome{end: left}
+		return outcome{end: c.stopped()}
 	}
 	c.out = c.appendRequest(c.out[:0], st)
 	c.req.sent = c.g.now()
@@ -165,15 +165,18 @@ func (c *client) tryOn(st *station, up *engineConn) outcome {
 	} else {
 		up.close()
 	}
-	if out.end != ended {
-		switch c.stop.Load() {
-		case stopLeft:
-			out.end = left
-		case stopDrain:
-			out.end = halted
-		}
+	if out.end != ended && c.stop.Load() != stopNone {
+		out.end = c.stopped()
 	}
 	return out
+}
+
+// stopped is how a try ends that an interruption ended.
+func (c *client) stopped() ending {
+	if c.stop.Load() == stopDrain {
+		return halted
+	}
+	return left
 }
 
 // died asks, by a fresh connection, whether an instance that failed is gone

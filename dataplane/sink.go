@@ -29,7 +29,7 @@ func (c *client) complete() bool { return !c.att.ans.head.EventStream || c.req.m
 // of the request's own bytes: nothing can be retried any more.
 func (c *client) begin(now int64, a *answer, piece []byte) error {
 	q := &c.req
-	q.meter.begin(now, a.head.EventStream)
+	q.meter.begin(now, a)
 	q.meter.see(a)
 	c.own(a)
 	q.decision.Reservation.FirstByte()

@@ -14,13 +14,16 @@ const sweepEvery = 100 * time.Millisecond
 type clients struct {
 	mu  sync.Mutex
 	all []*client
+	why uint32 // everybody has to end, who comes now too
 }
 
-func (t *clients) add(c *client) {
+// add says why c has to end, stopNone if it has not.
+func (t *clients) add(c *client) (why uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c.slot = len(t.all)
 	t.all = append(t.all, c)
+	return t.why
 }
 
 func (t *clients) remove(c *client) {
@@ -60,6 +63,7 @@ type lateClient struct {
 // interrupt ends every client's work.
 func (t *clients) interrupt(why uint32) {
 	t.mu.Lock()
+	t.why = why
 	all := append([]*client(nil), t.all...)
 	t.mu.Unlock()
 	for _, c := range all {

@@ -1,0 +1,42 @@
+//go:build !race
+
+// Under the race detector sync.Pool forgets at random, so that everything would
+// allocate: make test runs these apart.
+
+package dataplane
+
+import (
+	"testing"
+
+	"penstock/scheduler"
+)
+
+func TestRequestAllocatesNothing(t *testing.T) {
+	f := func(name string, request []byte, answer string) {
+		t.Helper()
+		r := start(t, roomy(instances(plainEngine(t, saying(answer)))), calm)
+		r.until("the engine to be known", func() bool { return r.sched.Instances()[0].State() == scheduler.Healthy })
+		trip := tripper(t, r.addr, request, answer)
+		for range 100 {
+			trip()
+		}
+		if n := testing.AllocsPerRun(1000, trip); n != 0 {
+			t.Errorf("%s: %v allocations a request", name, n)
+		}
+	}
+	f("small", []byte(sized(len(ask))), jsonAnswer)
+	f("8 KB", []byte(sized(8<<10)), jsonAnswer)
+	f("chunked", []byte(chunkedHead+chunked(padded(8<<10), 1000)), jsonAnswer)
+	f("stream", []byte(sized(len(ask))), sseHead+"b\r\ndata: one\n\n\r\ne\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+}
+
+func TestStreamedEventAllocatesNothing(t *testing.T) {
+	next := make(chan struct{})
+	defer close(next)
+	r := start(t, roomy(instances(plainEngine(t, streaming(next)))), calm)
+	r.until("the engine to be known", func() bool { return r.sched.Instances()[0].State() == scheduler.Healthy })
+	trip := listener(t, r.addr, next)
+	if n := testing.AllocsPerRun(1000, trip); n != 0 {
+		t.Errorf("%v allocations an event", n)
+	}
+}
