@@ -72,7 +72,7 @@ func (e *scripted) set(f func(*scripted)) {
 	f(e)
 }
 
-var refused = fmt.Errorf("get: %w", syscall.ECONNREFUSED)
+var errRefused = fmt.Errorf("get: %w", syscall.ECONNREFUSED)
 
 // keep runs f beside the keeper of one instance that has not been heard yet, in
 // a bubble of time.
@@ -127,7 +127,7 @@ func TestEngineThatAnswersJoins(t *testing.T) {
 
 func TestEngineThatStartsLateJoinsSoon(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-		e.set(func(e *scripted) { e.down = refused })
+		e.set(func(e *scripted) { e.down = errRefused })
 		i.Failed(Refused)
 		time.Sleep(90 * time.Second)
 		state(t, i, Ejected)
@@ -140,7 +140,7 @@ func TestEngineThatStartsLateJoinsSoon(t *testing.T) {
 func TestOneRefusedProbeTakesOut(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
 		state(t, i, Healthy)
-		e.set(func(e *scripted) { e.down = refused })
+		e.set(func(e *scripted) { e.down = errRefused })
 		time.Sleep(1200 * time.Millisecond)
 		state(t, i, Ejected)
 	})
