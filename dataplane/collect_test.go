@@ -143,12 +143,49 @@ func TestRequestIsAccounted(t *testing.T) {
 			t.Errorf("%s is %s, want %s", key, series[key], v)
 		}
 	}
-	if n := series["penstock_tpot_seconds_count"]; n == "0" || n == "3" { // one came in a single piece
-		t.Errorf("penstock_tpot_seconds_count is %s, want that of the streams alone", n)
-	}
 	s := r.g.Stats()
 	if s.Requests != 4 || s.Errors != 1 || s.PromptTokens != 17 || s.OutputTokens != 82 || s.Current != 0 || s.TTFT.Max <= 0 {
 		t.Errorf("the short account: %+v", s)
+	}
+}
+
+func TestTimesOfAStream(t *testing.T) {
+	next := make(chan struct{})
+	e := newEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		sse(w)
+		for range 3 {
+			event(w, "x")
+			<-next
+		}
+		event(w, "[DONE]")
+	})
+	r := start(t, instances(e.url), nil)
+	p := r.dial()
+	p.post(askStream)
+	body := p.response().Body
+	for range 3 {
+		if _, err := io.ReadFull(body, make([]byte, len("data: x\n\n"))); err != nil {
+			t.Fatal(err)
+		}
+		next <- struct{}{}
+	}
+	if _, err := io.ReadAll(body); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the stream to be counted", func() bool { return r.metric("penstock_request_seconds_count") == 1 })
+	_, series := r.page()
+	for key, want := range map[string]string{"ttft": "1", "tpot": "1", "itl": "3", "request": "1"} {
+		got := series["penstock_"+key+"_seconds_count"]
+		if key == "itl" && got == "4" { // the end may come apart from the last event
+			continue
+		}
+		if got != want {
+			t.Errorf("%s was observed %s times, want %s", key, got, want)
+		}
+	}
+	if series[`penstock_tpot_window_seconds{stat="max"}`] == "0" || series[`penstock_ttft_window_seconds{stat="p50"}`] == "0" {
+		t.Error("nothing is in the windows of the last minute")
 	}
 }
 

@@ -26,11 +26,17 @@ const stashMost = 64 << 10
 const inlineBody = 8 << 10
 
 func (m copyMover) move(t *attempt, to sink) outcome {
-	to.waits(m.g.now(), false)
+	// A large body that the engine does not take must not hang for ever; what
+	// fits in the socket's buffer cannot.
+	large := len(t.body) > inlineBody
+	to.waits(m.g.now(), large)
 	// An engine that answers before it has read everything (413, 401) resets
 	// the connection: its answer may still be there to read.
 	if err := t.send(); err != nil && !isReset(err) {
 		return broke(err, true)
+	}
+	if large {
+		to.waits(m.g.now(), false)
 	}
 	in := getBuffer(minBuffer)
 	defer func() { putBuffer(in) }()

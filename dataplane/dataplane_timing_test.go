@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,10 +185,12 @@ func through(b *testing.B, answer func() func(net.Conn), f func(b *testing.B, ad
 
 // One request after another on one connection: time is latency, both ways.
 func BenchmarkRequest(b *testing.B) {
-	for _, size := range []int{len(ask), 8 << 10, 220 << 10} {
+	for _, size := range []int{20, 8 << 10, 220 << 10} {
+		body := `{"model":"m","prompt":"` + strings.Repeat("Some words of a prompt. ", 1+size/24) + `"}`
+		request := []byte("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			through(b, func() func(net.Conn) { return saying(jsonAnswer) }, func(b *testing.B, addr string) {
-				trip := tripper(b, addr, []byte(sized(size)), jsonAnswer)
+				trip := tripper(b, addr, request, jsonAnswer)
 				trip()
 				b.ReportAllocs()
 				for b.Loop() {

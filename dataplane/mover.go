@@ -33,8 +33,8 @@ type attempt struct {
 type sink interface {
 	// mayRetry says whether an engine's own 502, 503 or 504 may be kept back.
 	mayRetry() bool
-	// waits says that the mover is about to block on the engine; began: on the
-	// rest of an answer.
+	// waits says that the mover is about to block on the engine; began: on
+	// something that has begun to move, a large request or an answer.
 	waits(now int64, began bool)
 	// begin sends the head and the first piece.
 	begin(now int64, a *answer, piece []byte) error
