@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 )
@@ -87,14 +89,18 @@ func (i *Instance) become(s State, reason string) {
 	}
 	i.health.state.Store(uint32(s))
 	i.health.reason = reason
-	switch s {
-	case Ejected:
-		i.log.Warn("instance is out", "was", old, "reason", reason)
-	case Suspect:
-		i.log.Info("instance is suspect", "was", old, "reason", reason)
-	default:
-		i.log.Info("instance is "+s.String(), "was", old)
+	level := slog.LevelInfo
+	switch {
+	case s == Ejected:
+		level = slog.LevelWarn
+	case s == Suspect, old == Suspect: // a probe settles that within milliseconds
+		level = slog.LevelDebug
 	}
+	words := "instance is " + s.String()
+	if s == Ejected {
+		words = "instance is out"
+	}
+	i.log.Log(context.Background(), level, words, "was", old, "reason", reason)
 	i.free()
 }
 

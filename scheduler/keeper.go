@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -47,11 +48,13 @@ type keeper struct {
 
 	reading engine.Reading
 	pace    pace
-	flaps   int // ejections seen
+	flaps   int    // ejections seen
+	moved   uint64 // row.moved at the last probe
 
 	scrapeAt, probeAt, modelsAt time.Time
 	back                        time.Time // when it came back; zero: its share is whole
 	badProbes, badScrapes       int
+	locked                      bool // it wants a key that we do not have
 }
 
 func newKeeper(s *Scheduler, i *Instance) (*keeper, error) {
@@ -133,16 +136,23 @@ func earliest(times ...time.Time) time.Time {
 	return slices.MinFunc(times, time.Time.Compare)
 }
 
-// probe asks /health. An engine that has none but answers is alive too.
+// probe asks /health. An engine that has none is alive too if anything else
+// shows that it is one.
 func (k *keeper) probe(ctx context.Context) {
 	err := k.engine.Health(ctx)
 	if ctx.Err() != nil {
 		return
 	}
-	var status *engine.StatusError
-	if errors.As(err, &status) && status.Code < 500 {
-		err = nil
+	moved := k.inst.row.moved.Load()
+	switch {
+	case statusOf(err) > 0 && statusOf(err) < 500:
+		if err = k.recognize(ctx, err); ctx.Err() != nil {
+			return
+		}
+	case errors.Is(err, engine.ErrTimeout) && moved != k.moved:
+		err = nil // too busy to answer us, but not its clients
 	}
+	k.moved = moved
 	k.probeAt = time.Now().Add(jitter(k.sched.cfg.Health.ProbeEvery))
 	if err == nil {
 		k.badProbes = 0
@@ -155,13 +165,39 @@ func (k *keeper) probe(ctx context.Context) {
 	case !k.inst.State().routable():
 	case refused:
 		k.inst.Failed(Refused)
-	case k.badProbes >= badProbes:
+	case k.badProbes >= badProbes, k.inst.State() == Starting:
 		k.log.Warn("probe failed", "err", err)
 		k.inst.Failed(Probe)
 	}
 	if refused {
 		k.probeAt = time.Now().Add(jitter(min(knockEvery, k.sched.cfg.Health.ProbeEvery)))
 	}
+}
+
+// recognize says whether what answers /health with such a status is an engine:
+// one that has told its models or its metrics, or does now. A wrong port is
+// often somebody's web server, which answers everything with 404.
+func (k *keeper) recognize(ctx context.Context, health error) error {
+	if k.inst.models.Load() == nil {
+		k.ask(ctx)
+	}
+	if k.inst.models.Load() != nil || k.inst.heardAt.Load() != 0 {
+		return nil
+	}
+	if k.scrape(ctx); k.inst.heardAt.Load() != 0 {
+		return nil
+	}
+	return fmt.Errorf("it does not answer like an engine, is the port right? %w; /metrics and /v1/models tell nothing either", health)
+}
+
+// statusOf is the status that the engine answered with, 0 if err is something
+// else.
+func statusOf(err error) int {
+	var status *engine.StatusError
+	if errors.As(err, &status) {
+		return status.Code
+	}
+	return 0
 }
 
 // welcome lets an instance in whose probe went well. It is asked for its models
@@ -234,6 +270,11 @@ func (k *keeper) unread(err error) {
 func (k *keeper) ask(ctx context.Context) {
 	k.modelsAt = time.Now().Add(jitter(modelsEvery))
 	models, err := k.engine.Models(ctx)
+	if locked := statusOf(err) == 401 || statusOf(err) == 403; locked != k.locked && ctx.Err() == nil {
+		if k.locked = locked; locked {
+			k.log.Warn("the engine wants a key for /v1/models: give the instance an api_key_file, or it may refuse every request", "err", err)
+		}
+	}
 	if err != nil {
 		return
 	}

@@ -17,6 +17,7 @@ import (
 type scripted struct {
 	mu       sync.Mutex
 	down     error // of everything
+	health   error
 	scrape   error
 	reading  engine.Reading
 	took     time.Duration
@@ -40,6 +41,9 @@ func (e *scripted) Health(context.Context) error {
 	done, err := e.call()
 	defer done()
 	e.probes++
+	if err == nil {
+		err = e.health
+	}
 	return err
 }
 
@@ -160,8 +164,44 @@ func TestSickEngineIsOutAfterTwoProbes(t *testing.T) {
 
 func TestEngineWithoutHealthPathIsAlive(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-		e.set(func(e *scripted) { e.down = &engine.StatusError{Code: 404} })
+		e.set(func(e *scripted) { e.health = &engine.StatusError{Code: 404} })
+		i.Failed(Refused)
+		state(t, i, Healthy)
 		time.Sleep(5 * time.Second)
+		state(t, i, Healthy)
+	})
+}
+
+// A busy engine answers its clients before it answers us: to take it out would
+// put its load on others that are as busy.
+func TestBusyEngineThatStreamsIsNotTakenOut(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		d := pick(t, s, ask("m"))
+		d.Reservation.FirstByte()
+		e.set(func(e *scripted) { e.health = fmt.Errorf("get: %w", engine.ErrTimeout) })
+		for range 50 {
+			time.Sleep(200 * time.Millisecond)
+			d.Reservation.Tokens(1)
+		}
+		state(t, i, Healthy)
+		time.Sleep(5 * time.Second) // nothing moves any more
+		state(t, i, Ejected)
+		d.Reservation.End()
+	})
+}
+
+// Whatever listens on a wrong port must not get requests.
+func TestWebServerThatIsNoEngineIsNotLetIn(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		e.set(func(e *scripted) { e.down = &engine.StatusError{Code: 404} })
+		i.models.Store(nil)
+		i.heardAt.Store(0)
+		i.Failed(Refused)
+		time.Sleep(10 * time.Second)
+		state(t, i, Ejected)
+		e.set(func(e *scripted) { e.down = nil })
+		time.Sleep(2 * time.Second)
 		state(t, i, Healthy)
 	})
 }

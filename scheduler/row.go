@@ -15,7 +15,8 @@ type row struct {
 	streams  atomic.Int64  // requests past their first byte
 	sent     atomic.Uint64 // requests ever given to it
 	ended    atomic.Uint64 // requests ever ended
-	_        [lineSize - 6*8]byte
+	moved    atomic.Uint64 // times that an answer went on: begun, or some tokens further
+	_        [lineSize - 7*8]byte
 }
 
 // said is what the instance itself reported last. Its keeper writes it, each
@@ -64,6 +65,7 @@ func (r *Reservation) FirstByte() {
 	r.inst.row.prefill.Add(-r.prefill)
 	r.inst.row.decode.Add(r.decode)
 	r.inst.row.streams.Add(1)
+	r.inst.row.moved.Add(1)
 }
 
 // Tokens notes n more tokens of output.
@@ -72,6 +74,7 @@ func (r *Reservation) Tokens(n int) {
 		return
 	}
 	r.produced += int64(n)
+	r.inst.row.moved.Add(1)
 	less := min(int64(n), r.decode)
 	r.decode -= less
 	r.inst.row.decode.Add(-less)

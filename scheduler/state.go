@@ -21,6 +21,9 @@ var stateNames = [states]string{"starting", "healthy", "suspect", "ejected", "dr
 
 func (s State) String() string { return stateNames[s] }
 
+// MarshalText is String, for logs in JSON.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // routable says whether an instance in this state may get a request.
 func (s State) routable() bool { return s <= Suspect }
 
