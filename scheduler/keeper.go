@@ -149,7 +149,7 @@ func (k *keeper) probe(ctx context.Context) {
 		if err = k.recognize(ctx, err); ctx.Err() != nil {
 			return
 		}
-	case errors.Is(err, engine.ErrTimeout) && moved != k.moved:
+	case errors.Is(err, engine.ErrTimeout) && moved != k.moved && k.inst.State().routable():
 		err = nil // too busy to answer us, but not its clients
 	}
 	k.moved = moved
