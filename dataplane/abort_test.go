@@ -138,7 +138,8 @@ func TestTokensSaved(t *testing.T) {
 	}
 	f(`{"model":"m","max_tokens":100}`, false, 100)
 	f(`{"model":"m","max_completion_tokens":50,"max_tokens":100}`, false, 50)
-	f(`{"model":"m"}`, false, 0)
+	f(`{"model":"m"}`, false, 256)                         // what answers are thought to have at first
+	f(`{"model":"m","max_tokens":2147483647}`, false, 256) // not what the client dreams of
 	f(`{"model":"m","max_tokens":100,"stream":true}`, true, 100-events)
 	f(`{"model":"m","max_tokens":3,"stream":true}`, true, 0)
 }

@@ -25,8 +25,10 @@ type account struct {
 	retryBad  telemetry.Counter
 	noTryLeft telemetry.Counter
 	saved     telemetry.Counter // output tokens that an abort spared
-	tokensIn  telemetry.Counter
-	tokensOut telemetry.Counter
+
+	turnedAway telemetry.Counter // connections over the limit
+	tokensIn   telemetry.Counter
+	tokensOut  telemetry.Counter
 
 	ttft, tpot, itl, whole, pending, overhead *telemetry.Histogram
 	ttftWindow, tpotWindow                    *telemetry.Window
@@ -111,11 +113,14 @@ func (a *account) settle(q *request) {
 
 // firstByte notes that the body of an answer begins to come.
 func (a *account) firstByte(q *request, now int64) {
+	a.pending.Observe(time.Duration(q.pending))
+	a.overhead.Observe(time.Duration(q.overhead))
+	if q.status >= 300 { // an error, however quick, is no token
+		return
+	}
 	ttft := time.Duration(now - q.arrived)
 	a.ttft.Observe(ttft)
 	a.ttftWindow.Observe(ttft)
-	a.pending.Observe(time.Duration(q.pending))
-	a.overhead.Observe(time.Duration(q.sent - q.ready - q.pending))
 }
 
 // nextBytes notes the gap to the bytes before.
@@ -133,7 +138,7 @@ func (a *account) aborted(q *request) {
 		when, delivered = abortStreaming, q.meter.tokens()
 	}
 	a.aborts[when].Inc()
-	if n := q.query.MaxTokens - delivered; n > 0 {
+	if n := q.decision.Reservation.Expected() - delivered; n > 0 {
 		a.saved.Add(uint64(n))
 	}
 }

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -115,27 +116,53 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) validateBounds() error {
+	number := func(v int64) string { return strconv.FormatInt(v, 10) }
 	for _, b := range []struct {
 		key          string
 		v, low, high int64
+		text         func(int64) string
 	}{
-		{"queue.max_size", int64(c.Queue.MaxSize), 0, 1 << 20},
-		{"queue.timeout", int64(c.Queue.Timeout), 0, int64(24 * time.Hour)},
-		{"retry.count", int64(c.Retry.Count), 0, maxRetries},
-		{"limits.header_bytes", int64(c.Limits.HeaderBytes), 1 << 10, 1 << 20},
-		{"limits.body_bytes", c.Limits.BodyBytes, 1, 4 << 30},
-		{"limits.held_bytes", c.Limits.HeldBytes, c.Limits.BodyBytes, 1 << 40},
-		{"limits.header_timeout", int64(c.Limits.HeaderTimeout), 1, int64(time.Hour)},
-		{"limits.body_timeout", int64(c.Limits.BodyTimeout), 1, int64(time.Hour)},
-		{"limits.idle_timeout", int64(c.Limits.IdleTimeout), 1, int64(24 * time.Hour)},
-		{"limits.stall_timeout", int64(c.Limits.StallTimeout), 1, int64(24 * time.Hour)},
-		{"limits.connections", int64(c.Limits.Connections), 0, 1 << 24},
-		{"health.connect_timeout", int64(c.ConnectTimeout), int64(time.Millisecond), int64(time.Minute)},
-		{"health.response_timeout", int64(c.ResponseTimeout), 0, int64(24 * time.Hour)},
+		{"queue.max_size", int64(c.Queue.MaxSize), 0, 1 << 20, number},
+		{"queue.timeout", int64(c.Queue.Timeout), 0, int64(24 * time.Hour), durationText},
+		{"retry.count", int64(c.Retry.Count), 0, maxRetries, number},
+		{"limits.header_bytes", int64(c.Limits.HeaderBytes), 1 << 10, 1 << 20, bytesText},
+		{"limits.body_bytes", c.Limits.BodyBytes, 1, 4 << 30, bytesText},
+		{"limits.held_bytes", c.Limits.HeldBytes, c.Limits.BodyBytes, 1 << 40, bytesText},
+		{"limits.header_timeout", int64(c.Limits.HeaderTimeout), 1, int64(time.Hour), durationText},
+		{"limits.body_timeout", int64(c.Limits.BodyTimeout), 1, int64(time.Hour), durationText},
+		{"limits.idle_timeout", int64(c.Limits.IdleTimeout), 1, int64(24 * time.Hour), durationText},
+		{"limits.stall_timeout", int64(c.Limits.StallTimeout), 1, int64(24 * time.Hour), durationText},
+		{"limits.connections", int64(c.Limits.Connections), 0, 1 << 24, number},
+		{"health.connect_timeout", int64(c.ConnectTimeout), int64(time.Millisecond), int64(time.Minute), durationText},
+		{"health.response_timeout", int64(c.ResponseTimeout), 0, int64(24 * time.Hour), durationText},
 	} {
 		if b.v < b.low || b.v > b.high {
-			return fmt.Errorf("%s: out of range", b.key)
+			return fmt.Errorf("%s: %s is out of range: %s to %s", b.key, b.text(b.v), b.text(b.low), b.text(b.high))
 		}
 	}
 	return nil
+}
+
+// durationText is a duration as a file has it: 1h, not 1h0m0s.
+func durationText(v int64) string {
+	s := time.Duration(v).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// bytesText is a size as a file has it: 64MiB.
+func bytesText(v int64) string {
+	unit := ""
+	for _, larger := range []string{"KiB", "MiB", "GiB"} {
+		if v == 0 || v%1024 != 0 {
+			break
+		}
+		v, unit = v/1024, larger
+	}
+	return strconv.FormatInt(v, 10) + unit
 }

@@ -75,7 +75,7 @@ func (m copyMover) readHead(t *attempt, in *buffer) (n, w int, err error) {
 	for {
 		if w == len(in.b) {
 			if w >= m.g.cfg.Limits.HeaderBytes {
-				return 0, w, errors.New("the answer's headers are too large")
+				return 0, w, errLargeHead
 			}
 			larger := getBuffer(2 * w)
 			copy(larger.b, in.b)
@@ -146,6 +146,8 @@ func (m copyMover) relay(t *attempt, in **buffer, pos, w int, to sink) outcome {
 
 // mostInterim is how many 1xx may come before the answer.
 const mostInterim = 8
+
+var errLargeHead = &http1.Error{Msg: "the answer's headers are larger than limits.header_bytes"}
 
 var errInterim = &http1.Error{Msg: "an interim answer that nobody asked for"}
 

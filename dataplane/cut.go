@@ -26,13 +26,16 @@ func cutBy(out outcome) *refusal {
 // must not take half for the whole. It says whether the body ended in order.
 func (c *client) cutShort(r *refusal) (whole bool) {
 	q, a := &c.req, &c.att.ans
-	q.refused = r
+	var event []byte
+	if !q.meter.done { // else the client has it all, but for the framing's end
+		q.refused = r
+		event = append(q.meter.blankLine(), "data: "...)
+		event = append(event, r.object()...)
+		event = append(event, "\n\n"...)
+	}
 	if !a.head.EventStream {
 		return false
 	}
-	event := append(q.meter.blankLine(), "data: "...)
-	event = append(event, r.object()...)
-	event = append(event, "\n\n"...)
 	end, ok := closeBody(c.out[:0], a, event, q.minor())
 	if !ok {
 		return false

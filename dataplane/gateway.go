@@ -36,7 +36,9 @@ type Gateway struct {
 	holder  *holder
 	held    budget
 	owners  *owners
-	account account
+
+	maxClients int
+	account    account
 
 	listeners []net.Listener
 	ready     chan struct{}
@@ -56,7 +58,7 @@ func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error)
 	g := &Gateway{
 		cfg: cfg, sched: s, log: log, start: time.Now(), created: time.Now().Unix(),
 		routes: newRoutes(&cfg), keys: newKeyring(cfg.Auth.Keys), watch: w,
-		held: budget{limit: cfg.Limits.HeldBytes}, owners: newOwners(), ready: make(chan struct{}),
+		held: budget{limit: cfg.Limits.HeldBytes}, owners: newOwners(), maxClients: mostClients(cfg.Limits.Connections), ready: make(chan struct{}),
 	}
 	g.mover = copyMover{g}
 	g.account.init(g.routes.all, cfg.Auth.Keys)
@@ -150,11 +152,16 @@ func (g *Gateway) listen(ctx context.Context) error {
 		if path, ok := strings.CutPrefix(a, "unix:"); ok {
 			network, addr = "unix", path
 			removeStaleSocket(path)
+		} else if host, _, err := net.SplitHostPort(a); err == nil && net.ParseIP(host).To4() != nil {
+			network = "tcp4" // "tcp" makes 0.0.0.0 a socket for IPv6 too
 		}
 		ln, err := lc.Listen(ctx, network, addr)
 		if err != nil {
 			for _, open := range g.listeners {
 				open.Close()
+			}
+			if at := (*net.OpError)(nil); errors.As(err, &at) {
+				err = at.Err // without the address, which stands before it
 			}
 			return fmt.Errorf("listening on %s: %w", a, err)
 		}
@@ -178,22 +185,40 @@ func removeStaleSocket(path string) {
 
 // accept gives every connection a goroutine.
 func (g *Gateway) accept(ln net.Listener) {
+	var failing time.Duration // how long the next try waits
 	for {
 		conn, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil { // out of descriptors, mostly: it passes
-			g.log.Warn("accepting a connection failed", "err", err)
-			time.Sleep(10 * time.Millisecond)
+			if failing == 0 {
+				g.log.Warn("connections cannot be accepted for now", "err", err)
+				failing = 5 * time.Millisecond
+			}
+			time.Sleep(failing)
+			failing = min(2*failing, 500*time.Millisecond)
 			continue
 		}
-		if n := g.cfg.Limits.Connections; n > 0 && g.clients.len() >= n {
+		failing = 0
+		if g.clients.len() >= g.maxClients {
+			g.account.turnedAway.Inc()
 			conn.Close()
 			continue
 		}
 		g.conns.Go(func() { g.serveClient(conn) })
 	}
+}
+
+// mostClients is limits.connections, or else what the descriptors allow: each
+// client may need one more towards an engine, and some are others' business.
+func mostClients(configured int) int {
+	var limit unix.Rlimit
+	if configured > 0 || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return max(configured, 1)
+	}
+	const reserve = 64
+	return int(min(max(limit.Cur, 2*reserve)-reserve, 1<<24) / 2)
 }
 
 // serveClient is the life of one client's goroutine.

@@ -20,6 +20,7 @@ func (c *client) readHead() bool {
 	if c.in == nil {
 		c.in = getBuffer(minBuffer)
 	}
+	c.expired.Store(false)
 	if c.r == c.w {
 		c.r, c.w = 0, 0
 		c.within(doingRead, c.g.cfg.Limits.IdleTimeout)
@@ -82,6 +83,7 @@ func (c *client) refuseHead(r *refusal) {
 	q := &c.req
 	q.broken = true
 	q.head.KeepAlive = false
+	q.identify()
 	if q.route == nil {
 		q.route = c.g.routes.all[len(c.g.routes.all)-1]
 	}
@@ -144,24 +146,34 @@ func (c *client) readSized(n int) *refusal {
 		q.unread = 0
 		return nil
 	}
-	if r := c.charge(int64(n)); r != nil {
+	if r := c.growHold(0, max(min(n, firstHold), c.w-c.r)); r != nil {
 		return r
 	}
-	q.hold = getBuffer(n)
-	q.body = q.hold.b[:n]
-	have := copy(q.body, c.in.b[c.r:c.w])
+	have := copy(q.hold.b, c.in.b[c.r:c.w])
 	c.r, c.w = 0, 0
 	q.unread -= int64(have)
 	for have < n {
-		k, err := c.conn.Read(q.body[have:])
+		room := min(n, len(q.hold.b))
+		if have == room {
+			if r := c.growHold(have, min(n, 2*have)); r != nil {
+				return r
+			}
+			continue
+		}
+		k, err := c.conn.Read(q.hold.b[have:room])
 		have += k
 		q.unread -= int64(k)
 		if err != nil && have < n {
 			return c.lost(err)
 		}
 	}
+	q.body = q.hold.b[:n:n]
 	return nil
 }
+
+// firstHold is what a body gets before its bytes come: what is promised alone
+// must not use up what all may hold.
+const firstHold = 256 << 10
 
 // readChunked takes the chunks' framing away: an engine gets a Content-Length.
 // The head stays where it is, for what points into it.
@@ -172,8 +184,10 @@ func (c *client) readChunked() *refusal {
 	}
 	body := c.r // where the framing is read to
 	q.chunks.Reset()
-	q.hold = getBuffer(minBuffer)
 	n := 0
+	if r := c.growHold(0, minBuffer); r != nil {
+		return r
+	}
 	for {
 		for c.r < c.w && !q.chunks.Done() {
 			data, k, err := q.chunks.Next(c.in.b[c.r:c.w])
@@ -227,20 +241,21 @@ func (c *client) keepHead() *refusal {
 	return nil
 }
 
-// growHold makes room for want bytes, have of which are there.
+// growHold makes room for want bytes, have of which are there: twice as much
+// as there are, so that a body that comes in pieces is not copied for each.
 func (c *client) growHold(have, want int) *refusal {
 	q := &c.req
-	if want > int(q.held) {
-		ahead := min(2*int64(have), c.g.cfg.Limits.BodyBytes)
-		if r := c.charge(max(int64(want), ahead) - q.held); r != nil {
-			return r
-		}
-	}
-	if want <= len(q.hold.b) {
+	if q.hold != nil && want <= len(q.hold.b) {
 		return nil
 	}
-	larger := getBuffer(want)
-	copy(larger.b, q.hold.b[:have])
+	room := max(want, int(min(2*int64(have), c.g.cfg.Limits.BodyBytes)))
+	if r := c.charge(int64(room) - q.held); r != nil {
+		return r
+	}
+	larger := getBuffer(room)
+	if have > 0 {
+		copy(larger.b, q.hold.b[:have])
+	}
 	putBuffer(q.hold)
 	q.hold = larger
 	return nil

@@ -121,8 +121,18 @@ func (m *meter) look(p []byte) {
 
 // isDone finds the line [DONE], BladeLLM's without "data: " too.
 func isDone(p []byte) bool {
-	_, rest, found := bytes.Cut(p, doneMark)
-	return found && (len(rest) == 0 || rest[0] == '\n' || rest[0] == '\r')
+	for {
+		before, rest, found := bytes.Cut(p, doneMark)
+		if !found {
+			return false
+		}
+		line := before[bytes.LastIndexByte(before, '\n')+1:]
+		starts := len(line) == 0 || string(bytes.TrimRight(line, " ")) == "data:"
+		if starts && (len(rest) == 0 || rest[0] == '\n' || rest[0] == '\r') {
+			return true
+		}
+		p = rest
+	}
 }
 
 // finishes finds what else says that a stream is whole. Quotes in a model's text

@@ -34,8 +34,10 @@ type request struct {
 
 	arrived int64 // the first byte, ns on the gateway's clock
 	ready   int64 // read whole
-	sent    int64 // on its way to the engine (the last time)
+	sent    int64 // on its way to the first engine
 	pending int64 // ns held
+
+	overhead int64 // ns in the router itself until it was sent
 
 	query       scheduler.Query
 	decision    scheduler.Decision
@@ -114,7 +116,7 @@ func (q *request) reset(g *Gateway) {
 	q.id = nil
 	q.route, q.key, q.keyIndex, q.path = nil, nil, 0, nil
 	q.unread, q.broken = 0, false
-	q.arrived, q.ready, q.sent, q.pending = 0, 0, 0, 0
+	q.arrived, q.ready, q.sent, q.pending, q.overhead = 0, 0, 0, 0, 0
 	q.query, q.decision = scheduler.Query{}, scheduler.Decision{}
 	q.tries, q.deaths, q.stashed, q.last = 0, 0, 0, nil
 	q.status, q.refused, q.started = 0, nil, false

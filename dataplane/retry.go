@@ -16,11 +16,12 @@ const maxRetries = 7
 type ending uint8
 
 const (
-	ended  ending = iota // the answer was moved whole
-	failed               // nothing went out: another instance may have it
-	cut                  // bytes went out, and then the engine failed
-	left                 // the client is gone, or takes no more
-	halted               // the time to drain was over
+	ended   ending = iota // the answer was moved whole
+	cut                   // bytes went out, and then the engine failed
+	failed                // nothing went out: another instance may have it
+	wanting               // the router itself had no descriptor or port left
+	left                  // the client is gone, or takes no more
+	halted                // the time to drain was over
 )
 
 // outcome is a try's end and the evidence.
@@ -44,16 +45,28 @@ func (c *client) forward() (again bool) {
 		q.tries++
 		out := c.try()
 		q.decision.Reservation.End()
-		if q.tries > 1 {
+		if out.end == failed && c.stop.Load() != stopNone {
+			out.end = c.stopped() // while the connection was made, say
+		}
+		if q.tries > 1 && out.end <= failed {
 			c.g.account.retried(out.end == ended)
 		}
 		switch out.end {
 		case ended:
-			q.decision.Instance.Succeeded()
+			if retryableStatus(q.status) { // no try was left to better it
+				q.decision.Instance.Failed(scheduler.BadStatus)
+			} else {
+				q.decision.Instance.Succeeded()
+			}
 			return c.keepsAlive()
 		case cut:
-			q.decision.Instance.Failed(out.failure)
+			if !q.meter.done {
+				q.decision.Instance.Failed(out.failure)
+			}
 			return c.cutShort(cutBy(out)) && c.keepsAlive()
+		case wanting:
+			c.g.log.Error("no connection to an instance: this machine has no descriptor or port left (ulimit -n, ip_local_port_range)", "err", out.err)
+			return c.refuse(refuseWanting)
 		case left:
 			c.g.account.aborted(q)
 			q.gone()
@@ -127,6 +140,9 @@ func (c *client) try() (out outcome) {
 	given := false // the instance has had the request
 	for fresh := false; ; fresh = true {
 		up, err := st.warm.get(time.Now(), fresh)
+		if scheduler.Ours(err) {
+			return outcome{end: wanting, err: err}
+		}
 		if err != nil {
 			if given {
 				q.deaths++
@@ -135,15 +151,13 @@ func (c *client) try() (out outcome) {
 		}
 		out = c.tryOn(st, up)
 		given = true
-		switch {
-		case out.end != failed || !out.silent:
-			return out
-		case !up.reused:
-			if c.died(st) {
-				q.deaths++
-			}
-			return out
+		if out.end == failed && out.silent && up.reused {
+			continue
 		}
+		if out.end == failed && (out.failure == scheduler.Reset || out.failure == scheduler.Closed) && c.died(st) {
+			q.deaths++
+		}
+		return out
 	}
 }
 
@@ -154,7 +168,10 @@ func (c *client) tryOn(st *station, up *engineConn) outcome {
 		return outcome{end: c.stopped()}
 	}
 	c.out = c.appendRequest(c.out[:0], st)
-	c.req.sent = c.g.now()
+	if q := &c.req; q.sent == 0 {
+		q.sent = c.g.now()
+		q.overhead = q.sent - q.ready - q.pending
+	}
 	t := &c.att
 	t.req, t.up, t.head, t.body = &c.req, up, c.out, c.req.body
 	out := c.g.mover.move(t, c)
@@ -183,12 +200,15 @@ func (c *client) stopped() ending {
 // for good. One that is not leaves us a warm connection.
 func (c *client) died(st *station) bool {
 	up, err := st.warm.get(time.Now(), true)
-	if err != nil {
-		c.req.decision.Instance.Failed(dialFailure(err))
-		return true
+	if err == nil {
+		st.warm.put(up, time.Now())
+		return false
 	}
-	st.warm.put(up, time.Now())
-	return false
+	if scheduler.Ours(err) {
+		return false
+	}
+	c.req.decision.Instance.Failed(dialFailure(err))
+	return true
 }
 
 func dialFailure(err error) scheduler.Failure {

@@ -33,8 +33,8 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	q.meter.see(a)
 	c.own(a)
 	q.decision.Reservation.FirstByte()
-	c.g.account.firstByte(q, now)
 	q.started, q.status = true, a.head.Status
+	c.g.account.firstByte(q, now)
 	c.bye = !q.head.KeepAlive || c.g.Draining() || a.mode == framedClose || a.mode == framedChunked && q.minor() == 0
 	c.out = c.appendAnswer(c.out[:0], a)
 	q.release(c.g)
@@ -42,7 +42,7 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 		putBuffer(c.in)
 		c.in = nil
 	}
-	if len(piece) > inlineBody {
+	if len(piece) > inlineBody && (a.mode != framedChunked || q.minor() == 1) {
 		both := net.Buffers{c.out, piece}
 		c.withinAt(now, doingWrite, c.g.cfg.Limits.StallTimeout)
 		_, err := both.WriteTo(c.conn)

@@ -14,9 +14,8 @@ import (
 // (VLLM_HTTP_TIMEOUT_KEEP_ALIVE), so that we close first.
 const (
 	idleLimit      = 4 * time.Second
-	idleLimitFor   = time.Minute           // how long a shorter limit, learned, is believed
-	idleLimitFloor = time.Millisecond      //
-	peekAfter      = 10 * time.Millisecond // idle for less: the watcher's word is enough
+	idleLimitFor   = time.Minute // how long a shorter limit, learned, is believed
+	idleLimitFloor = time.Millisecond
 	maxWarm        = 4096
 )
 
@@ -34,6 +33,8 @@ type warm struct {
 	closed  bool
 	limit   time.Duration // how long connections may idle
 	learned time.Time     // when limit was last lowered
+	seen    time.Duration // how long a connection had idled that the engine closed
+	seenAt  time.Time     // when it did
 
 	dials, stale atomic.Uint64
 }
@@ -57,7 +58,7 @@ func (p *warm) get(now time.Time, fresh bool) (*engineConn, error) {
 		if c == nil {
 			break
 		}
-		if idle := now.Sub(c.since); !c.gone.Load() && idle < p.idleLimit() && (idle < peekAfter || c.quiet()) {
+		if !c.gone.Load() && now.Sub(c.since) < p.idleLimit() && c.quiet() {
 			c.reused = true
 			return c, nil
 		}
@@ -133,7 +134,8 @@ func (p *warm) evict(c *engineConn) bool {
 func (c *engineConn) peerLeft() {
 	c.gone.Store(true)
 	if c.home.evict(c) {
-		c.home.learn(time.Since(c.since))
+		now := time.Now()
+		c.home.learn(now.Sub(c.since), now)
 		if c.home.onClose != nil {
 			c.home.onClose()
 		}
@@ -155,12 +157,21 @@ func (c *engineConn) close() {
 	c.Conn.Close()
 }
 
-// learn lowers the idle limit when an engine closes earlier than we expected.
-func (p *warm) learn(idle time.Duration) {
+// learn lowers the idle limit when an engine closes earlier than we expected:
+// when it does so twice after about the same time. One that dies closes
+// connections of any age at one moment.
+func (p *warm) learn(idle time.Duration, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	alike := idle <= p.seen*5/4 && idle >= p.seen*3/4
+	if !alike || now.Sub(p.seenAt) < idle/2 {
+		if !alike || now.Sub(p.seenAt) > idleLimitFor {
+			p.seen, p.seenAt = idle, now
+		}
+		return
+	}
 	if lower := max(idle*4/5, idleLimitFloor); lower < p.limit {
-		p.limit, p.learned = lower, time.Now()
+		p.limit, p.learned = lower, now
 	}
 }
 

@@ -126,7 +126,7 @@ func TestConnectionThatSaysSomethingUnaskedIsDropped(t *testing.T) {
 	p.put(c, time.Now())
 	theirs.Write([]byte("HTTP/1.1 408 Request Timeout\r\n\r\n"))
 	p.until("what it says", func() bool { return !c.quiet() })
-	if got := p.take(time.Now().Add(2*peekAfter), false); got == c {
+	if got := p.take(time.Now(), false); got == c {
 		t.Error("a connection with an answer to nothing carries a request")
 	}
 	if p.stale.Load() != 1 {
@@ -154,16 +154,26 @@ func TestIdleLimit(t *testing.T) {
 }
 
 func TestShorterLimitOfAnEngineIsLearnedAndForgotten(t *testing.T) {
-	p := newPool(t)
-	p.learn(time.Second)
+	p, now := newPool(t), time.Now()
+	p.learn(time.Second, now)
+	if p.idleLimit() != idleLimit {
+		t.Error("one close is taken for a limit: the engine may have died")
+	}
+	p.learn(900*time.Millisecond, now)
+	if p.idleLimit() != idleLimit {
+		t.Error("two at one moment are taken for a limit: the engine may have died")
+	}
+	p.learn(time.Second, now.Add(time.Second))
 	if got := p.idleLimit(); got != 800*time.Millisecond {
 		t.Errorf("after 1s: %v", got)
 	}
-	p.learn(3 * time.Second)
+	p.learn(3*time.Second, now.Add(2*time.Second))
+	p.learn(3*time.Second, now.Add(5*time.Second))
 	if got := p.idleLimit(); got != 800*time.Millisecond {
 		t.Errorf("a longer one was learned: %v", got)
 	}
-	p.learn(0)
+	p.learn(0, now.Add(6*time.Second))
+	p.learn(0, now.Add(7*time.Second))
 	if got := p.idleLimit(); got != idleLimitFloor {
 		t.Errorf("the floor is %v", got)
 	}
@@ -180,7 +190,8 @@ func TestShorterLimitOfAnEngineIsLearnedAndForgotten(t *testing.T) {
 func TestLimitIsLearnedFromTheEnginesFIN(t *testing.T) {
 	p := newPool(t)
 	c, theirs := p.open()
-	p.put(c, time.Now().Add(-time.Second)) // idle for a second by now
+	p.seen, p.seenAt = time.Second, time.Now().Add(-time.Second) // another one, before
+	p.put(c, time.Now().Add(-time.Second))                       // idle for a second by now
 	theirs.Close()
 	<-p.evicted
 	if got := p.idleLimit(); got < 800*time.Millisecond || got > 2*time.Second {

@@ -143,6 +143,10 @@ func (k *keeper) probe(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
+	if engine.Ours(err) {
+		k.probeAt = time.Now().Add(jitter(k.sched.cfg.Health.ProbeEvery))
+		return
+	}
 	moved := k.inst.row.moved.Load()
 	switch {
 	case statusOf(err) > 0 && statusOf(err) < 500:

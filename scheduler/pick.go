@@ -58,7 +58,7 @@ func (s *Scheduler) choose(q *Query, turn uint64, from []candidate) Decision {
 		d.Reason = "the only one that can"
 	}
 	if s.policy.signals && !from[i].load.live {
-		d.Degraded = "metrics"
+		d.Degraded = "waiting"
 		s.degraded.Inc()
 	}
 	return d

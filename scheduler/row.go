@@ -40,6 +40,7 @@ type Reservation struct {
 	mean     *mean
 	prefill  int64
 	decode   int64 // output expected, less what came
+	expected int64 // at first
 	produced int64
 	begun    bool
 }
@@ -53,7 +54,7 @@ func (i *Instance) reserve(q *Query, expected int64, m *mean) (Reservation, bool
 	}
 	i.row.sent.Add(1)
 	i.row.prefill.Add(int64(q.PromptTokens))
-	return Reservation{inst: i, mean: m, prefill: int64(q.PromptTokens), decode: expected}, true
+	return Reservation{inst: i, mean: m, prefill: int64(q.PromptTokens), decode: expected, expected: expected}, true
 }
 
 // FirstByte notes that the answer begins to come: the prompt is done.
@@ -67,6 +68,9 @@ func (r *Reservation) FirstByte() {
 	r.inst.row.streams.Add(1)
 	r.inst.row.moved.Add(1)
 }
+
+// Expected is how many tokens of output the request was thought to have.
+func (r *Reservation) Expected() int { return int(r.expected) }
 
 // Tokens notes n more tokens of output.
 func (r *Reservation) Tokens(n int) {

@@ -1,5 +1,7 @@
 package scheduler
 
+import "penstock/scheduler/engine"
+
 // State is where an instance stands.
 type State uint32
 
@@ -57,3 +59,7 @@ func (f Failure) String() string { return failureNames[f] }
 
 // fatal says whether one such failure is enough to take an instance out.
 func (f Failure) fatal() bool { return f == Refused || f == Unreachable || f == Reset }
+
+// Ours reports whether err is this machine's own want, of descriptors, ports or
+// memory, and no failure of an instance.
+func Ours(err error) bool { return engine.Ours(err) }

@@ -16,7 +16,7 @@ type frame struct {
 }
 
 // Least that is drawn for; a smaller terminal shows a part of it.
-const leastColumns = 60
+const leastColumns = 24
 
 func (f *frame) draw(s *show) []string {
 	f.lines = f.lines[:0]
@@ -46,10 +46,14 @@ func (f *frame) faint(s string) string { return f.style().Faint(true).Render(s) 
 func (f *frame) color(c, s string) string { return f.style().Foreground(lipgloss.Color(c)).Render(s) }
 
 func (f *frame) title(s *show) {
-	left := f.style().Bold(true).Render(" penstock demo") + f.faint("  four simulated engines, a router, a load")
+	left := f.style().Bold(true).Render(" penstock demo")
 	right := clock(s.elapsed)
 	if s.For > 0 {
 		right += " of " + clock(s.For)
+	}
+	about := f.faint("  four simulated engines, a router, a load")
+	if lipgloss.Width(left+about+right)+2 <= f.columns {
+		left += about
 	}
 	gap := max(1, f.columns-lipgloss.Width(left)-lipgloss.Width(right)-1)
 	f.put(left + strings.Repeat(" ", gap) + right)
@@ -58,11 +62,25 @@ func (f *frame) title(s *show) {
 
 func (f *frame) engines(b *Board) {
 	bar := min(max(f.columns-68, 8), 40)
-	f.put(f.faint(fmt.Sprintf(" %-7s %-9s  %-*s %8s %8s %10s %9s", "engine", "state", bar+5, "KV cache", "running", "waiting", "in flight", "requests")))
+	f.put(f.faint(f.row("", fmt.Sprintf(" %-7s", "engine"), fmt.Sprintf(" %-9s ", "state"), fmt.Sprintf(" %-*s", bar+5, "KV cache"),
+		fmt.Sprintf(" %8s", "running"), fmt.Sprintf(" %8s", "waiting"), fmt.Sprintf(" %10s", "in flight"), fmt.Sprintf(" %9s", "requests"))))
 	for _, e := range b.Engines {
-		f.put(fmt.Sprintf(" %-7s %s  %s %8d %8s %10d %9s", e.Name, f.state(e.State), f.bar(e.KVUsage, bar), e.Running, f.waiting(e.Waiting), e.InFlight, count(e.Requests)))
+		f.put(f.row("", fmt.Sprintf(" %-7s", e.Name), " "+f.state(e.State)+" ", " "+f.bar(e.KVUsage, bar),
+			fmt.Sprintf(" %8d", e.Running), " "+f.waiting(e.Waiting), fmt.Sprintf(" %10d", e.InFlight), fmt.Sprintf(" %9s", count(e.Requests))))
 	}
 	f.put("")
+}
+
+// row joins as many parts as fit into the width, and the first in any case.
+func (f *frame) row(between string, parts ...string) string {
+	line := parts[0]
+	for _, part := range parts[1:] {
+		if lipgloss.Width(line+between+part) > f.columns {
+			break
+		}
+		line += between + part
+	}
+	return line
 }
 
 func (f *frame) state(name string) string {
@@ -104,12 +122,10 @@ func (f *frame) totals(s *show, b *Board) {
 	if b.Pending > 0 {
 		held = f.color("3", held)
 	}
-	f.put(fmt.Sprintf(" %s   first token p50 %s  p99 %s   %s",
-		f.style().Bold(true).Render(fmt.Sprintf("%.1f requests/s", s.perSecond(func(b *Board) uint64 { return b.Requests }))),
-		seconds(b.TTFTP50), seconds(b.TTFTP99),
+	f.put(f.row("   ", " "+f.style().Bold(true).Render(fmt.Sprintf("%.1f requests/s", s.perSecond(func(b *Board) uint64 { return b.Requests }))),
+		fmt.Sprintf("first token p50 %s  p99 %s", seconds(b.TTFTP50), seconds(b.TTFTP99)),
 		f.style().Bold(true).Render(fmt.Sprintf("%s tokens/s", count(uint64(s.perSecond(func(b *Board) uint64 { return b.OutputTokens })))))))
-	f.put(fmt.Sprintf(" in the router %d, %s   tried again elsewhere %s   cut %s   failed %s",
-		b.Inside, held, count(b.Retries), count(o.cut), count(o.failed)))
+	f.put(f.row("   ", fmt.Sprintf(" in the router %d, %s", b.Inside, held), "tried again elsewhere "+count(b.Retries), "cut "+count(o.cut), "failed "+count(o.failed)))
 	f.put("")
 }
 
@@ -145,13 +161,13 @@ func (f *frame) story(s *show, rows int) {
 func (f *frame) look(r *Router) []string {
 	lines := []string{
 		f.style().Bold(true).Render(" Look for yourself") + f.faint("  (Ctrl-C ends)"),
-		fmt.Sprintf("   %s/ in words, %[1]s/metrics in numbers", r.Admin),
+		f.row(", ", fmt.Sprintf("   %s/ in words", r.Admin), r.Admin+"/metrics in numbers"),
 	}
 	curl, body := "   curl "+r.URL+"/v1/completions ", `-d '{"model":"`+Model+`","prompt":"Hello","max_tokens":20}'`
 	if len(curl)+len(body) < f.columns {
 		return append(lines, curl+body)
 	}
-	return append(lines, curl+`\`, "     "+body)
+	return append(lines, curl+`\`, "     "+body) // to be copied: not to be broken once more
 }
 
 // clock is d as 0:07 or 12:34.

@@ -39,6 +39,31 @@ func TestPictureOfASmallTerminalDoesNotPanic(t *testing.T) {
 	}
 }
 
+func TestANarrowTerminalGetsFewerColumns(t *testing.T) {
+	f := func(columns int, has, lacks string) {
+		t.Helper()
+		lines := newFrame(columns, 24).draw(moment())
+		for _, line := range lines[2:4] { // the table's head and its first row
+			if w := lipgloss.Width(line); w > columns {
+				t.Errorf("%d columns: %s", columns, line)
+			}
+		}
+		if head := lines[2]; !strings.HasSuffix(head, has) || lacks != "" && strings.Contains(head, lacks) {
+			t.Errorf("%d columns: got %q", columns, head)
+		}
+	}
+	f(80, "requests", "")
+	f(71, "in flight", "requests")
+	f(60, "waiting", "in flight")
+	f(40, "KV cache     ", "running")
+	got := strings.Join(newFrame(40, 24).draw(moment()), "\n")
+	for _, whole := range []string{"0:09 of 0:20", "20.0 requests/s\n", "in the router 40, 7 held\n", "in words\n"} {
+		if !strings.Contains(got, whole) {
+			t.Errorf("the picture lacks %q:\n%s", whole, got)
+		}
+	}
+}
+
 func TestPictureSaysHowThingsStand(t *testing.T) {
 	got := strings.Join(newFrame(80, 24).draw(moment()), "\n")
 	for _, want := range []string{

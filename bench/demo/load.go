@@ -14,6 +14,7 @@ type outcome struct {
 	rejected  int // 429
 	cut       int // the answer had begun: it ended with an error event
 	failed    int // anything else
+	underway  int // the demo's end came first
 }
 
 // tally adds outcomes up. Any goroutine may use it.
@@ -27,6 +28,7 @@ func (t *tally) add(r *load.Report) {
 	defer t.mu.Unlock()
 	t.completed += r.Completed
 	t.rejected += r.Rejected
+	t.underway += r.Cut
 	for class, n := range r.Errors {
 		if class == "stream_error" {
 			t.cut += n

@@ -63,7 +63,13 @@ func (p *painter) show(s *show) error {
 	return err
 }
 
-func (p *painter) close(*show) error {
+// close draws once more: the last requests have ended since.
+func (p *painter) close(s *show) error {
+	if p.drawn > 0 {
+		if err := p.show(s); err != nil {
+			return err
+		}
+	}
 	_, err := io.WriteString(p.out, showCursor+"\r\n")
 	return err
 }
@@ -71,7 +77,8 @@ func (p *painter) close(*show) error {
 // printer writes a line for each event, and how things stand now and then.
 type printer struct {
 	out    io.Writer
-	events int // written
+	begun  bool
+	events []string // written
 	next   time.Duration
 }
 
@@ -83,10 +90,16 @@ const (
 )
 
 func (p *printer) show(s *show) error {
+	if !p.begun {
+		p.begun = true
+		if _, err := fmt.Fprintf(p.out, "router at %s, state and metrics at %s/\n", s.Router.URL, s.Router.Admin); err != nil {
+			return err
+		}
+	}
 	if err := p.tell(s, settling); err != nil {
 		return err
 	}
-	if s.elapsed < p.next || p.events < len(s.events) {
+	if s.elapsed < p.next || len(p.events) < len(s.events) {
 		return nil
 	}
 	p.next = s.elapsed + printEvery
@@ -98,13 +111,30 @@ func (p *printer) show(s *show) error {
 
 // tell writes the events that are so old.
 func (p *printer) tell(s *show, age time.Duration) error {
-	for ; p.events < len(s.events) && s.events[p.events].at+age <= s.elapsed; p.events++ {
-		e := s.events[p.events]
-		if _, err := fmt.Fprintf(p.out, "%s  %s\n", clock(e.at), e.sentence(s)); err != nil {
+	for len(p.events) < len(s.events) && s.events[len(p.events)].at+age <= s.elapsed {
+		e := s.events[len(p.events)]
+		told := e.sentence(s)
+		p.events = append(p.events, told)
+		if _, err := fmt.Fprintf(p.out, "%s  %s\n", clock(e.at), told); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *printer) close(s *show) error { return p.tell(s, 0) }
+// close tells the rest, and again what had further consequences.
+func (p *printer) close(s *show) error {
+	before := len(p.events)
+	if err := p.tell(s, 0); err != nil {
+		return err
+	}
+	for i, told := range p.events[:before] {
+		e := s.events[i]
+		if now := e.sentence(s); now != told {
+			if _, err := fmt.Fprintf(p.out, "%s  in the end: %s\n", clock(e.at), now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -34,7 +34,7 @@ func TestPainterDrawsInPlaceAndLeavesTheCursor(t *testing.T) {
 		t.Errorf("a terminal of another size gets %q", resized[:20])
 	}
 	out.Reset()
-	if err := p.close(s); err != nil || !strings.HasPrefix(out.String(), showCursor) {
+	if err := p.close(s); err != nil || !strings.HasSuffix(out.String(), clearBelow+showCursor+"\r\n") {
 		t.Errorf("%v: the end is %q", err, out.String())
 	}
 }
@@ -55,7 +55,7 @@ func TestPrinterWaitsForConsequences(t *testing.T) {
 		}
 		return out.String()
 	}
-	if got := shown(s.elapsed); got != "" {
+	if got := shown(s.elapsed); got != "router at http://127.0.0.1:8080, state and metrics at http://127.0.0.1:8081/\n" {
 		t.Errorf("at once: %q", got)
 	}
 	failed = 3
@@ -67,7 +67,8 @@ func TestPrinterWaitsForConsequences(t *testing.T) {
 	}
 	s.tell(func(*show) string { return "the last" })
 	out.Reset()
-	if err := p.close(s); err != nil || out.String() != "0:14  the last\n" {
+	failed = 4
+	if err := p.close(s); err != nil || out.String() != "0:14  the last\n0:09  in the end: !!!!it happened\n" {
 		t.Errorf("%v: the end is %q", err, out.String())
 	}
 }
@@ -85,5 +86,19 @@ func TestAReaderThatIsGoneEndsTheShow(t *testing.T) {
 		if err := newScreen(broken{}, size).show(s); !errors.Is(err, errBroken) {
 			t.Errorf("got %v, want the writer's error", err)
 		}
+	}
+}
+
+func TestANewRoundLeavesOldCountsAlone(t *testing.T) {
+	s := moment()
+	n := 1
+	s.tell(func(*show) string { return count(n) })
+	before := len(s.events) - 1
+	if s.begin() != nil {
+		t.Fatal("no second round")
+	}
+	n = 2
+	if got := s.events[before].sentence(s); got != "1" {
+		t.Errorf("an event of the round before says %s", got)
 	}
 }

@@ -54,6 +54,7 @@ func Run(ctx context.Context, o Options) error {
 	err := s.run(ctx)
 	stop()
 	s.traffic.runs.Wait()
+	s.look()
 	return cmp.Or(err, s.screen.close(s), s.sum())
 }
 

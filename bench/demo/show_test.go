@@ -29,7 +29,7 @@ func TestRunTellsTheStoryAndLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := 0
-	for _, want := range []string{"Chats and", "110 requests at once", "gpu-3 stopped answering; its requests went elsewhere; 0 failed.", "gpu-3 is back", "In 0:02: "} {
+	for _, want := range []string{"Chats and", "110 requests at once", "gpu-3 was killed; its requests went elsewhere; 0 failed.", "gpu-3 is back", "In 0:02: ", " still under way at the end."} {
 		i := strings.Index(out.String()[at:], want)
 		if i < 0 {
 			t.Fatalf("%q does not come after what is before it in\n%s", want, &out)
@@ -84,7 +84,7 @@ func TestCtrlCEndsTheShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), showCursor+"\r\nIn 0:00: ") {
+	if !strings.Contains(out.String(), showCursor+"\r\nIn 0:00: ") || !strings.Contains(out.String(), hideCursor) {
 		t.Errorf("the end is %q", out.String())
 	}
 }

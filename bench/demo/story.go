@@ -29,6 +29,10 @@ type event struct {
 }
 
 func (s *show) begin() error {
+	for i := range s.events { // what comes now is no consequence of theirs
+		told := s.events[i].sentence(s)
+		s.events[i].sentence = func(*show) string { return told }
+	}
 	s.tell(func(*show) string {
 		return "Chats and a few long documents. Each goes to the engine with the fewest tokens to work on; gpu-4 is half as fast and gets less."
 	})
@@ -50,7 +54,7 @@ func (s *show) kill() error {
 	before := s.traffic.read()
 	s.tell(func(s *show) string {
 		now := s.traffic.read()
-		told := fmt.Sprintf("gpu-3 stopped answering; its requests went elsewhere; %d failed.", now.failed-before.failed)
+		told := fmt.Sprintf("gpu-3 was killed; its requests went elsewhere; %d failed.", now.failed-before.failed)
 		if cut := now.cut - before.cut; cut > 0 {
 			told += fmt.Sprintf(" %s had begun: cut off, with an error event.", answers(cut))
 		}

@@ -20,15 +20,15 @@ import (
 )
 
 type demoCmd struct {
-	For time.Duration `placeholder:"TIME" help:"End by itself after so long, with a summary."`
+	For *time.Duration `placeholder:"TIME" help:"End by itself after so long, 3s or more, with a summary. (until Ctrl-C)"`
 }
 
 // shortestDemo leaves the killed engine time to come back.
 const shortestDemo = 3 * time.Second
 
 func (c *demoCmd) Run(out io.Writer) error {
-	if c.For != 0 && c.For < shortestDemo {
-		return usage(fmt.Errorf("--for: %v is too short for the story: need %v or more", c.For, shortestDemo))
+	if c.For != nil && *c.For < shortestDemo {
+		return usage(fmt.Errorf("--for: %v is too short for the story: need %v or more", *c.For, shortestDemo))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -65,9 +65,13 @@ func (c *demoCmd) show(ctx context.Context, out io.Writer, engines *demo.Engines
 		router.Wait()
 		return routed
 	}
+	var end time.Duration
+	if c.For != nil {
+		end = *c.For
+	}
 	err := demo.Run(ctx, demo.Options{
-		Engines: engines, For: c.For, Out: out, Size: terminalSize(out),
-		Router: demo.Router{URL: r.urls()[0], Admin: "http://" + r.adminAddr(), Look: r.board},
+		Engines: engines, For: end, Out: out, Size: terminalSize(out),
+		Router: demo.Router{URL: r.urls()[0], Admin: r.adminURL(), Look: r.board},
 	})
 	stopRouting()
 	router.Wait()

@@ -66,12 +66,17 @@ func run(args []string, out, errs io.Writer) int {
 	if len(args) == 0 {
 		return fail(errs, usage(errors.New("which command? penstock --help lists them; begin with: penstock demo")))
 	}
+	args = accustomed(args)
+	if asksAboutLater(parser, args) {
+		fmt.Fprintln(out, comesLater(args[0]))
+		return exitDone
+	}
 	ctx, err := parser.Parse(args)
 	switch {
 	case ended >= 0:
 		return ended
 	case err != nil:
-		return fail(errs, usage(err))
+		return fail(errs, usage(plainly(err, args[0])))
 	}
 	return fail(errs, ctx.Run())
 }
@@ -81,29 +86,12 @@ func fail(errs io.Writer, err error) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(errs, "penstock: %v\n", err)
+	if said := (loggedError{}); !errors.As(err, &said) {
+		fmt.Fprintf(errs, "penstock: %v\n", err)
+	}
 	var wrong usageError
 	if errors.As(err, &wrong) || config.IsUsage(err) {
 		return exitUsage
 	}
 	return exitFailed
-}
-
-// usageError is the user's to mend: exit status 2.
-type usageError struct{ error }
-
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return usageError{err}
-}
-
-// laterCmd stands for a command that a later version brings.
-type laterCmd struct {
-	Args []string `arg:"" optional:"" passthrough:"" hidden:""`
-}
-
-func (laterCmd) Run(ctx *kong.Context) error {
-	return usage(fmt.Errorf("%s: not there yet: a later version of Penstock brings it", ctx.Selected().Name))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,7 +47,29 @@ func TestExitStatusAndOneLineOfError(t *testing.T) {
 	f(2, "--kv-events: not there yet", "sim", "--kv-events", "5557")
 	f(2, "instances", "sim", "--instances", "0")
 	f(1, "connection refused", "bench", "--url", "http://127.0.0.1:1", "--requests", "1")
+	f(2, "unexpected argument m.yaml: did you mean -c m.yaml?", "check", "m.yaml")
+	f(2, "did you mean --instance http://a:1?", "serve", "http://a:1")
+	f(2, "did you mean --instance http://127.0.0.1:9100?", "serve", "127.0.0.1:9100")
+	f(2, "did you mean --url http://a:1?", "bench", "--url", "http://b:1", "http://a:1")
+	f(2, "did you mean --help?", "serve", "help")
+	f(2, "unexpected argument x\n", "demo", "x")
+	f(2, "penstock: --url: need the endpoint, such as http://127.0.0.1:8080\n", "bench")
+	f(2, "penstock: -c needs a file\n", "serve", "-c")
+	f(2, "penstock: -c needs a file\n", "serve", "-c", "--kernel", "off")
+	f(2, "penstock: --listen needs a value\n", "serve", "--listen")
+	f(2, `--for: "10" is no duration: write one such as 10s`, "demo", "--for", "10")
+	f(2, `--for: "-1s" is no duration: write one such as 10s`, "demo", "--for", "-1s")
+	f(2, "--for: 0s is too short for the story: need 3s or more", "demo", "--for", "0s")
+	f(2, "--for: -1s is too short for the story: need 3s or more", "demo", "--for=-1s")
+	f(2, `--duration: "5" is no duration: write one such as 10s`, "bench", "--url", "http://a", "--duration", "5")
+	f(2, `--requests: "x" is no number`, "bench", "--url", "http://a", "--requests", "x")
+	f(2, "is this router's own data port", "serve", "--instance", "http://127.0.0.1:8080")
+	f(2, `"127.0.0.1:9100": write http://127.0.0.1:9100`, "serve", "--instance", "127.0.0.1:9100")
 	f(0, "", "version")
+	f(0, "", "help")
+	f(0, "", "help", "serve")
+	f(0, "", "--version")
+	f(0, "", "fleet", "--help")
 	f(0, "", "--help")
 	f(0, "", "serve", "--help")
 }
@@ -58,15 +81,23 @@ func TestAddressInUseIsSaid(t *testing.T) {
 	}
 	defer ln.Close()
 	taken := ln.Addr().String()
-	f := func(args ...string) {
+	f := func(flag string, args ...string) {
 		t.Helper()
 		args = append([]string{"serve", "--instance", "http://127.0.0.1:1"}, args...)
-		if status, _, errs := command(args...); status != 1 || !strings.Contains(errs, taken) || !strings.Contains(errs, "address already in use") {
+		if status, _, errs := command(args...); status != 1 || !strings.Contains(errs, taken) || !strings.Contains(errs, "address already in use (another penstock? choose another with --"+flag+")") || strings.Count(errs, taken) != 1 {
 			t.Errorf("%v: status %d, %s", args, status, errs)
 		}
 	}
-	f("--listen", taken, "--admin", "127.0.0.1:0")
-	f("--listen", "127.0.0.1:0", "--admin", taken)
+	f("listen", "--listen", taken, "--admin", "127.0.0.1:0")
+	f("admin", "--listen", "127.0.0.1:0", "--admin", taken)
+
+	taken = "unix:" + filepath.Join(t.TempDir(), "p.sock")
+	unix, err := net.Listen("unix", strings.TrimPrefix(taken, "unix:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close()
+	f("listen", "--listen", taken, "--admin", "127.0.0.1:0")
 }
 
 func TestCheckPrintsWhatServeWouldDo(t *testing.T) {
@@ -95,9 +126,28 @@ func TestDemoEndsByItselfWithASummary(t *testing.T) {
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, %s", status, errs)
 	}
-	for _, want := range []string{"gpu-3 stopped answering; its requests went elsewhere; 0 failed.", "gpu-3 is back", "0 refused, 0 failed.", "Before your own engines"} {
+	for _, want := range []string{"gpu-3 was killed; its requests went elsewhere; 0 failed.", "gpu-3 is back", "0 refused, 0 failed.", "router at http://", "Before your own engines"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output lacks %q:\n%s", want, out)
 		}
+	}
+}
+
+func TestHelpSaysWhatIsThere(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		if _, out, _ := command(args...); !strings.Contains(out, want) {
+			t.Errorf("%v: the output lacks %q: %s", args, want, out)
+		}
+	}
+	f("Example: penstock serve --instance http://", "serve", "--help")
+	f("Usage: penstock serve", "help", "serve")
+	f("Usage: penstock <command>", "help")
+	f("penstock "+version, "--version")
+	f("fleet: not there yet: a later version of Penstock brings it\n", "fleet", "--help")
+	f("top: not there yet", "help", "top")
+	f("3s or more", "demo", "--help")
+	for _, value := range []string{"(127.0.0.1:8080)", "(127.0.0.1:8081)", "(auto)", "(least-token)", "(info)", "(text)", "(30s)"} {
+		f(value, "serve", "--help")
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
+	"syscall"
 
 	"penstock/cmd/penstock/config"
 	"penstock/dataplane"
@@ -28,9 +30,9 @@ type router struct {
 // newRouter makes the parts, and takes the admin port: a port that is in use
 // should be found before anything runs.
 func newRouter(cfg *config.Config, log *slog.Logger) (*router, error) {
-	ln, err := net.Listen("tcp", cfg.Admin)
+	ln, err := net.Listen(tcpOf(cfg.Admin), cfg.Admin)
 	if err != nil {
-		return nil, fmt.Errorf("listening on the admin port %s: %w", cfg.Admin, cause(err))
+		return nil, hinted(fmt.Errorf("listening on the admin port %s: %w", cfg.Admin, cause(err)), "--admin")
 	}
 	r := &router{adminLn: ln}
 	if err := r.wire(cfg, log); err != nil {
@@ -65,7 +67,35 @@ func cause(err error) error {
 	return err
 }
 
-func (r *router) adminAddr() string { return r.adminLn.Addr().String() }
+// hinted says what helps where a port is taken.
+func hinted(err error, flag string) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w (another penstock? choose another with %s)", err, flag)
+	}
+	return err
+}
+
+// tcpOf keeps an IPv4 address to IPv4: "tcp" makes 0.0.0.0 a socket for IPv6
+// too, and shows it as [::].
+func tcpOf(address string) string {
+	host, _, _ := net.SplitHostPort(address)
+	if net.ParseIP(host).To4() != nil {
+		return "tcp4"
+	}
+	return "tcp"
+}
+
+// adminURL is the admin port's, as a browser of this machine can open it.
+func (r *router) adminURL() string { return "http://" + reachable(r.adminLn.Addr()) }
+
+// reachable is addr with a host to connect to, where it names all of them.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+}
 
 // urls are where the data port listens, once the gateway is ready.
 func (r *router) urls() []string {
@@ -105,7 +135,7 @@ func (r *router) run(ctx context.Context, ready func()) error {
 		case <-beside.Done():
 		}
 	})
-	errs[0] = r.gateway.Serve(serving)
+	errs[0] = hinted(r.gateway.Serve(serving), "--listen")
 	stopBeside()
 	parts.Wait()
 	return cmp.Or(errs...)

@@ -21,16 +21,16 @@ import (
 // routerFlags are the flags that serve and check share; each is stronger than
 // the file.
 type routerFlags struct {
-	Config       string   `short:"c" placeholder:"FILE" help:"Configuration: YAML, or the managed service's JSON."`
-	Instance     []string `sep:"none" placeholder:"URL" help:"An engine, such as http://10.0.0.11:8000; repeat for more. Enough without any file."`
-	Listen       []string `sep:"none" placeholder:"ADDR" help:"Data port: host:port or unix:/path; repeat for more (127.0.0.1:8080)."`
-	Admin        string   `placeholder:"ADDR" help:"Metrics and API (127.0.0.1:8081)."`
-	Engine       string   `placeholder:"KIND" help:"auto, vllm, sglang."`
-	Policy       string   `placeholder:"NAME" help:"least-token, least-request, p2c, round-robin, random."`
-	Kernel       string   `placeholder:"MODE" help:"auto, off."`
-	LogLevel     string   `placeholder:"LEVEL" help:"debug, info, warn, error."`
-	LogFormat    string   `placeholder:"FORMAT" help:"text, json."`
-	DrainTimeout string   `placeholder:"TIME" help:"How long answers under way may take after SIGTERM (30s)."`
+	Config       string   `short:"c" placeholder:"FILE" help:"Configuration: YAML, or the managed service's JSON. (none)"`
+	Instance     []string `sep:"none" placeholder:"URL" help:"An engine, such as http://10.0.0.11:8000; repeat for more. Enough without any file. (none)"`
+	Listen       []string `sep:"none" placeholder:"ADDR" help:"Data port: host:port or unix:/path; repeat for more. (127.0.0.1:8080)"`
+	Admin        string   `placeholder:"ADDR" help:"Metrics and API. (127.0.0.1:8081)"`
+	Engine       string   `placeholder:"KIND" help:"auto, vllm, sglang. (auto)"`
+	Policy       string   `placeholder:"NAME" help:"least-token, least-request, p2c, round-robin, random. (least-token)"`
+	Kernel       string   `placeholder:"MODE" help:"auto, off. (auto)"`
+	LogLevel     string   `placeholder:"LEVEL" help:"debug, info, warn, error. (info)"`
+	LogFormat    string   `placeholder:"FORMAT" help:"text, json. (text)"`
+	DrainTimeout string   `placeholder:"TIME" help:"How long answers under way may take after SIGTERM. (30s)"`
 }
 
 func (f *routerFlags) flags() config.Flags {
@@ -42,12 +42,35 @@ func (f *routerFlags) flags() config.Flags {
 
 type serveCmd struct{ routerFlags }
 
+// Help is more of serve --help.
+func (serveCmd) Help() string {
+	return "Example: penstock serve --instance http://10.0.0.11:8000 --policy p2c"
+}
+
 func (c *serveCmd) Run(out io.Writer) error {
 	cfg, err := config.Load(c.Config, c.flags())
 	if err != nil {
-		return err
+		return c.logged(err, config.Log{Format: c.LogFormat}, os.Stderr)
 	}
 	log := newLog(cfg.Log, os.Stderr)
+	return c.logged(c.serve(out, cfg, log), cfg.Log, os.Stderr)
+}
+
+// loggedError was logged already.
+type loggedError struct{ error }
+
+func (e loggedError) Unwrap() error { return e.error }
+
+// logged logs err where the log is JSON: who reads that expects nothing else.
+func (c *serveCmd) logged(err error, l config.Log, to io.Writer) error {
+	if err == nil || l.Format != "json" {
+		return err
+	}
+	newLog(l, to).Error(err.Error())
+	return loggedError{err}
+}
+
+func (c *serveCmd) serve(out io.Writer, cfg *config.Config, log *slog.Logger) error {
 	for _, w := range append(cfg.Warnings, cautions(cfg)...) {
 		log.Warn(w)
 	}
@@ -58,17 +81,25 @@ func (c *serveCmd) Run(out io.Writer) error {
 	}
 	ctx, end := untilSignal(log)
 	defer end()
-	return r.run(ctx, func() { greet(out, cfg, r) })
+	return r.run(ctx, func() { greet(out, cfg, r, log) })
 }
 
-// greet says in one line what runs where.
-func greet(out io.Writer, cfg *config.Config, r *router) {
+// greet says in one line what runs where: to people, or to the log where that
+// is read by programs.
+func greet(out io.Writer, cfg *config.Config, r *router, log *slog.Logger) {
+	if cfg.Log.Format == "json" {
+		log.Info("serving", "version", version, "urls", r.urls(), "instances", len(cfg.Scheduler.Instances), "policy", cfg.Scheduler.Policy, "admin", r.adminURL())
+		return
+	}
+	if cfg.Log.Level >= slog.LevelError {
+		return
+	}
 	engines := fmt.Sprintf("%d engines", len(cfg.Scheduler.Instances))
 	if len(cfg.Scheduler.Instances) == 1 {
 		engines = "the engine " + cfg.Scheduler.Instances[0].URL
 	}
-	fmt.Fprintf(out, "penstock %s: %s routes to %s by %s; state and metrics at http://%s/\n",
-		version, strings.Join(r.urls(), ", "), engines, cfg.Scheduler.Policy, r.adminAddr())
+	fmt.Fprintf(out, "penstock %s: %s before %s by %s; state and metrics at %s/\n",
+		version, strings.Join(r.urls(), ", "), engines, cfg.Scheduler.Policy, r.adminURL())
 }
 
 // cautions says which doors are open to more than this machine.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -38,13 +39,13 @@ func fetch(t *testing.T, method, url, body string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-var greeting = regexp.MustCompile(`^penstock dev: (http://\S+) routes to 2 engines by least-token; state and metrics at (http://\S+)/$`)
+var greeting = regexp.MustCompile(`^penstock dev: (http://\S+) before 2 engines by least-token; state and metrics at (http://\S+)/$`)
 
 func TestServeRoutesAndEndsOnASignal(t *testing.T) {
 	f := func(number syscall.Signal) {
 		t.Helper()
 		urls := engines(t, 2)
-		p := start(t, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--instance", urls[0], "--instance", urls[1], "--log-level", "error")
+		p := start(t, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--instance", urls[0], "--instance", urls[1], "--log-level", "warn")
 		said := greeting.FindStringSubmatch(p.line())
 		if said == nil {
 			t.Fatal("the first line does not say where it listens")
@@ -77,9 +78,9 @@ func TestServeFromTheManagedServicesFile(t *testing.T) {
 	defer func() { runtime.GOMAXPROCS(procs); debug.SetMemoryLimit(1<<63 - 1) }()
 	url := engines(t, 1)[0]
 	file := filepath.Join("..", "..", "scripts", "e2e", "fixtures", "router-advanced.json")
-	p := start(t, "serve", "-c", file, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--instance", url, "--log-level", "error")
+	p := start(t, "serve", "-c", file, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--instance", url, "--log-level", "warn")
 	line := p.line()
-	if !strings.Contains(line, "routes to the engine "+url) {
+	if !strings.Contains(line, "before the engine "+url) {
 		t.Fatalf("it says %q", line)
 	}
 	at, _, _ := strings.Cut(strings.TrimPrefix(line, "penstock dev: "), " ")
@@ -173,5 +174,49 @@ func TestSimServesUntilASignal(t *testing.T) {
 	}
 	if status := p.end(); status != 0 {
 		t.Errorf("exit status %d, %s", status, &p.errs)
+	}
+}
+
+func TestGreeting(t *testing.T) {
+	f := func(want string, flags config.Flags) {
+		t.Helper()
+		flags.Instances, flags.Listen = []string{"http://127.0.0.1:1"}, []string{"0.0.0.0:0"}
+		cfg, err := config.Load("", flags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := newRouter(cfg, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out, logged strings.Builder
+		ctx, cancel := context.WithCancel(context.Background())
+		if err := r.run(ctx, func() { greet(&out, cfg, r, newLog(cfg.Log, &logged)); cancel() }); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String() + "|" + logged.String(); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("got %q, want %s", got, want)
+		}
+	}
+	f(`^penstock dev: http://0\.0\.0\.0:\d+ before the engine http://127\.0\.0\.1:1 by least-token; state and metrics at http://127\.0\.0\.1:\d+/\n\|$`, config.Flags{Admin: "0.0.0.0:0"})
+	f(`^penstock .* at http://127\.0\.0\.1:\d+/\n\|$`, config.Flags{Admin: ":0"})
+	f(`^\|{.*"msg":"serving","version":"dev","urls":\["http://0\.0\.0\.0:\d+"\],"instances":1,"policy":"least-token","admin":"http://127\.0\.0\.1:\d+"}\n$`, config.Flags{Admin: "127.0.0.1:0", LogFormat: "json"})
+	f(`^\|$`, config.Flags{Admin: "127.0.0.1:0", LogLevel: "error"})
+	f(`^\|$`, config.Flags{Admin: "127.0.0.1:0", LogLevel: "error", LogFormat: "json"})
+}
+
+func TestErrorsAreJSONWhereTheLogIs(t *testing.T) {
+	var c serveCmd
+	var logged, errs strings.Builder
+	cause := &config.Error{Message: "wrong"}
+	err := c.logged(cause, config.Log{Format: "json"}, &logged)
+	if !strings.Contains(logged.String(), `"level":"ERROR","msg":"wrong"`) {
+		t.Errorf("logged %q", &logged)
+	}
+	if status := fail(&errs, err); status != exitUsage || errs.Len() > 0 {
+		t.Errorf("status %d, and said %q", status, &errs)
+	}
+	if err := c.logged(cause, config.Log{Format: "text"}, &logged); err != error(cause) {
+		t.Errorf("text: got %v", err)
 	}
 }

@@ -3,17 +3,22 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+
+	"penstock/scheduler"
 )
 
 // index says in plain text what is where, and how things stand.
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
-	fmt.Fprintf(w, "Penstock %s (%s)\n\n", s.Build.Version, s.Build.Commit)
+	fmt.Fprintf(w, "Penstock %s\n\n", s.Build)
 	st := s.Gateway.Stats()
-	fmt.Fprintf(w, "%d requests inside, %d of them held; %d answered, %d failed by the router\n\n", st.Current, st.Pending, st.Requests, st.Errors)
+	fmt.Fprintf(w, "%d requests inside, %d of them held; %d answered, %d refused or failed\n\n", st.Current, st.Pending, st.Requests, st.Errors)
 	fmt.Fprintf(w, "%-28s %-9s %8s %8s %6s %9s\n", "instance", "state", "running", "waiting", "KV", "in flight")
 	for _, i := range s.Scheduler.Instances() {
 		x := i.Status()
-		fmt.Fprintf(w, "%-28s %-9s %8d %8d %5.0f%% %9d  %s\n", i.Name, x.State, x.Running, x.Waiting, 100*x.KVUsage, x.InFlight, x.Reason)
+		fmt.Fprintf(w, "%-28s %-9s %8s %8s %6s %9d  %s\n", i.Name, x.State, heard(&x, "running", "%d", x.Running), heard(&x, "waiting", "%d", x.Waiting),
+			heard(&x, "kv_usage", "%.0f%%", 100*x.KVUsage), x.InFlight, x.Reason)
 	}
 	fmt.Fprint(w, `
 /metrics              for Prometheus or VictoriaMetrics
@@ -22,4 +27,21 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 /healthz /readyz      the process lives; it can route
 /debug/pprof/         profiles of the process
 `)
+}
+
+// heard is v as the engine's signal said it, or - where nothing is heard of it.
+func heard(x *scheduler.Status, signal, format string, v any) string {
+	known := slices.ContainsFunc(x.Signals, func(s scheduler.Signal) bool { return s.Name == signal && s.Alive && s.Age >= 0 })
+	if !known {
+		return "-"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+// String is the version, with the commit where that does not say it already.
+func (b Build) String() string {
+	if strings.Contains(b.Version, b.Commit[:min(len(b.Commit), 7)]) {
+		return b.Version
+	}
+	return b.Version + " (" + b.Commit + ")"
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -174,11 +175,40 @@ func TestIndexSaysWhatIsWhere(t *testing.T) {
 	url, s := serve(t)
 	s.Scheduler.Instances()[0].Failed(scheduler.Refused)
 	_, body := call(t, "GET", url+"/")
-	for _, want := range []string{"Penstock v1", "/metrics", "/api/v1/instances", "/api/v1/config", "/readyz", "/debug/pprof/", "ejected", "refused"} {
+	for _, want := range []string{"Penstock v1 (abc)\n", "0 answered, 0 refused or failed", "/metrics", "/api/v1/instances", "/api/v1/config", "/readyz", "/debug/pprof/", "ejected", "refused"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q:\n%s", want, body)
 		}
 	}
+}
+
+func TestWhatWasNeverHeardIsADash(t *testing.T) {
+	f := func(want string, signals ...scheduler.Signal) {
+		t.Helper()
+		if got := heard(&scheduler.Status{Signals: signals}, "waiting", "%d", 3); got != want {
+			t.Errorf("%v: got %q, want %q", signals, got, want)
+		}
+	}
+	f("3", scheduler.Signal{Name: "waiting", Alive: true})
+	f("-", scheduler.Signal{Name: "waiting", Age: -1, Alive: true})
+	f("-", scheduler.Signal{Name: "waiting"})
+	f("-", scheduler.Signal{Name: "running", Alive: true})
+	url, _ := serve(t)
+	if _, body := call(t, "GET", url+"/"); !regexp.MustCompile(`(?m)^a +starting +- +- +- +0`).MatchString(body) {
+		t.Errorf("the page is\n%s", body)
+	}
+}
+
+func TestBuildSaysTheCommitOnce(t *testing.T) {
+	f := func(version, commit, want string) {
+		t.Helper()
+		if got := (Build{version, commit}).String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	f("v1.0", "0123456789ab", "v1.0 (0123456789ab)")
+	f("0123456-dirty", "0123456789ab", "0123456-dirty")
+	f("v1.0-3-g0123456", "0123456789ab", "v1.0-3-g0123456")
 }
 
 // What promtool would say, as far as that can be told without it: one HELP and

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/valyala/fasthttp"
 )
@@ -63,4 +64,15 @@ func sorted(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrProtocol, err)
+}
+
+// Ours reports whether err is this machine's own want, of descriptors, ports or
+// memory: it says nothing of the engine.
+func Ours(err error) bool {
+	for _, own := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
 }

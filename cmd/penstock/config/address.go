@@ -14,7 +14,7 @@ const maxSocketPath = 107
 func isListenAddress(v value, s string) error {
 	path, unix := strings.CutPrefix(s, "unix:")
 	if !unix {
-		return isHostPort(v, s)
+		return isHostPort(v, s, "8080")
 	}
 	if !strings.HasPrefix(path, "/") || len(path) > maxSocketPath {
 		return v.errorf("%q: need unix: and an absolute path of at most %d bytes", s, maxSocketPath)
@@ -22,10 +22,14 @@ func isListenAddress(v value, s string) error {
 	return nil
 }
 
-func isHostPort(v value, s string) error {
+// isHostPort takes the port of its example from s where that is one alone.
+func isHostPort(v value, s, example string) error {
+	if _, err := strconv.ParseUint(s, 10, 16); err == nil {
+		example = s
+	}
 	_, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return v.errorf("%q: need host:port, such as 127.0.0.1:8080", s)
+		return v.errorf("%q: need host:port, such as 127.0.0.1:%s", s, example)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return v.errorf("%q: the port must be a number up to 65535", s)
@@ -34,15 +38,21 @@ func isHostPort(v value, s string) error {
 }
 
 func (c *Config) readAdmin(v value) error {
-	if err := text(&c.Admin)(v); err != nil {
+	if err := verbatim(&c.Admin)(v); err != nil {
 		return err
 	}
-	return isHostPort(v, c.Admin)
+	return isHostPort(v, c.Admin, "8081")
 }
 
 // instanceURL checks an instance's URL and returns it in one form,
 // http://host:port, with that host:port.
 func instanceURL(v value, s string) (whole, hostPort string, err error) {
+	if s == "" {
+		return "", "", v.errorf("url is missing")
+	}
+	if whole, ok := withScheme(s); ok {
+		return "", "", v.errorf("%q: write %s", s, whole)
+	}
 	u, parseErr := url.Parse(s)
 	if parseErr != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return "", "", v.errorf("%q: need a URL such as http://10.0.0.11:8000", redact(s))
@@ -66,6 +76,29 @@ func instanceURL(v value, s string) (whole, hostPort string, err error) {
 	hostPort = net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 	return "http://" + hostPort, hostPort, nil
 }
+
+// withScheme makes a URL of host:port without one.
+func withScheme(s string) (whole string, ok bool) {
+	u, err := url.Parse("http://" + s)
+	if err != nil || strings.Contains(s, "://") || u.Hostname() == "" || u.User != nil || u.Host != s {
+		return "", false
+	}
+	return u.String(), true
+}
+
+// sameHost says whether who connects to a comes to who listens on b, the ports
+// being equal.
+func sameHost(a, b string) bool {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	return a == b || isLocal(a) && isLocal(b) && (isAny(a) || isAny(b) || a == "localhost" || b == "localhost")
+}
+
+// isLocal says whether who connects to host stays on this machine.
+func isLocal(host string) bool {
+	return host == "localhost" || isAny(host) || net.ParseIP(host).IsLoopback()
+}
+
+func isAny(host string) bool { return host == "" || net.ParseIP(host).IsUnspecified() }
 
 // redact hides the password in a URL.
 func redact(s string) string {

@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"net"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml/ast"
 
 	"penstock/dataplane"
 	"penstock/scheduler"
@@ -29,6 +33,8 @@ type Config struct {
 	keysFile  string   // kept for Effective: the paths, never the secrets
 	keyFiles  []string // one for each of Scheduler.Instances; "" where there is none
 	engineKey string   // as written; "" leaves the choice to Load
+
+	unusedKeys map[string][]string // by the reason, while a managed file is read
 }
 
 // Push sends the metrics to stores that take Prometheus text.
@@ -148,12 +154,61 @@ func (c *Config) validate(root value, flags map[string]string) error {
 // checkPorts keeps the admin port, which has no authentication, off the data
 // port's addresses.
 func (c *Config) checkPorts(root value, flags map[string]string) error {
-	for _, listen := range c.Gateway.Listen {
-		if listen == c.Admin && !strings.HasSuffix(listen, ":0") {
+	for i, listen := range c.Gateway.Listen {
+		switch {
+		case strings.HasSuffix(listen, ":0"):
+			continue // as many ports as are asked for
+		case slices.Contains(c.Gateway.Listen[:i], listen):
+			return place(root, flags, "listen", listen+" stands twice")
+		case listen == c.Admin && isWritten(root, flags, "admin"):
 			return place(root, flags, "admin", listen+" is the data port's address: the admin port needs one of its own")
+		case listen == c.Admin:
+			return place(root, flags, "listen", listen+" is the admin port's address: choose another, or another with admin")
+		}
+	}
+	return c.checkInstances(root, flags)
+}
+
+// checkInstances refuses a router that would send requests to itself, round and
+// round.
+func (c *Config) checkInstances(root value, flags map[string]string) error {
+	refuse := func(n int, port string) error {
+		return instancePlace(root, flags, n).errorf("%s is this router's own %s port", c.Scheduler.Instances[n].URL, port)
+	}
+	for n, in := range c.Scheduler.Instances {
+		if slices.ContainsFunc(c.Gateway.Listen, func(listen string) bool { return meets(in.URL, listen) }) {
+			return refuse(n, "data")
+		}
+		if meets(in.URL, c.Admin) {
+			return refuse(n, "admin")
 		}
 	}
 	return nil
+}
+
+// meets says whether requests to an instance's URL arrive at listen.
+func meets(url, listen string) bool {
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://"))
+	ownHost, ownPort, ownErr := net.SplitHostPort(listen)
+	return err == nil && ownErr == nil && port == ownPort && sameHost(host, ownHost)
+}
+
+func isWritten(root value, flags map[string]string, key string) bool {
+	_, byFlag := flags[key]
+	_, inFile := root.find(key)
+	return byFlag || inFile
+}
+
+// instancePlace is where the n-th instance's URL was written.
+func instancePlace(root value, flags map[string]string, n int) value {
+	if flag, ok := flags["instances"]; ok {
+		return value{key: flag}
+	}
+	list, _ := root.find("instances")
+	if items, ok := list.node.(*ast.SequenceNode); ok && n < len(items.Values) {
+		return list.item(n, items.Values[n]).orMember("url")
+	}
+	return value{file: root.file, key: "instances"}
 }
 
 // place finds where the key was written: by a flag, in the file, or nowhere.

@@ -8,6 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -30,7 +33,8 @@ const (
 type value struct {
 	file string
 	line int
-	key  string // dotted; the flag's own name for a flag
+	name string // the last part of key, whole
+	key  string // dotted, for errors: long parts are cut; the flag's own name for a flag
 	node ast.Node
 }
 
@@ -67,11 +71,32 @@ func (v value) find(keys ...string) (value, bool) {
 // member is the value of one entry of the mapping v.
 func (v value) member(m *ast.MappingValueNode) value {
 	t := m.Key.GetToken()
-	key := t.Value
+	key := brief(t.Value)
 	if v.key != "" {
 		key = v.key + "." + key
 	}
-	return value{file: v.file, line: t.Position.Line, key: key, node: m.Value}
+	return value{file: v.file, line: t.Position.Line, name: t.Value, key: key, node: m.Value}
+}
+
+// item is the n-th entry of the list v.
+func (v value) item(n int, node ast.Node) value {
+	return value{file: v.file, line: node.GetToken().Position.Line, key: v.key + "[" + strconv.Itoa(n) + "]", node: node}
+}
+
+// brief is as much of a foreign key as an error shows: what was taken for a
+// configuration may be a file of secrets.
+func brief(key string) string {
+	const most = 40
+	key = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, key)
+	if len(key) > most {
+		return strings.ToValidUTF8(key[:most-3], "") + "…"
+	}
+	return key
 }
 
 // readDocument parses the YAML (or JSON) document in the file at path. Its
@@ -126,7 +151,7 @@ func parseDocument(name string, data []byte) (value, error) {
 		return root, err
 	}
 	// Duplicate keys are found by section.read, which can name them in full.
-	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	file, err := parser.Parse(joinPlain(tokens), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return root, syntaxError(name, err)
 	}
@@ -175,9 +200,20 @@ func syntaxError(name string, err error) error {
 	if !errors.As(err, &at) {
 		return &Error{File: name, Message: err.Error()}
 	}
-	e := &Error{File: name, Message: at.GetMessage()}
+	e := &Error{File: name, Message: at.GetMessage() + syntaxHint(at.GetMessage())}
 	if t := at.GetToken(); t != nil && t.Position != nil {
 		e.Line = t.Position.Line
 	}
 	return e
+}
+
+// syntaxHint is what most often helps against an error of the parser's.
+func syntaxHint(message string) string {
+	switch {
+	case strings.Contains(message, "'\t'"):
+		return ": indent with spaces, not tabs"
+	case strings.Contains(message, "not allowed in this context"):
+		return ": keys of one level begin in one column, and an address such as \"[::1]:8080\" needs quotes"
+	}
+	return ""
 }

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/goccy/go-yaml/ast"
+
 	"penstock/scheduler"
 	"penstock/scheduler/engine"
 )
@@ -23,6 +25,9 @@ type instance struct {
 
 func (c *Config) readInstance(v value) error {
 	var in instance
+	if _, ok := v.node.(*ast.StringNode); ok {
+		return v.errorf("need keys and values, not a string: write {url: http://10.0.0.11:8000}")
+	}
 	err := section{
 		"url":           text(&in.url),
 		"name":          text(&in.name),

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -33,6 +36,7 @@ func (c *Config) readManaged(root value) error {
 		return err
 	}
 	c.Scheduler.Engine = "vllm"
+	defer func() { c.warnUnused(root.file) }()
 	return section{
 		"metadata":      c.metadata().read,
 		"llm_gateway":   c.managedGateway().read,
@@ -100,7 +104,7 @@ func (c *Config) managedScheduler() section {
 		if err := number(&n)(v); err != nil {
 			return err
 		}
-		c.warn(v, "accepted, without effect: gateway and scheduler are one process")
+		c.unused(v, oneProcess)
 		return nil
 	}
 	return section{"cpu": resource, "memory": resource, "instance_type": c.meaningless}
@@ -111,7 +115,7 @@ func (c *Config) managedAway(v value) error {
 	if err := integer(&n)(v); err != nil {
 		return err
 	}
-	c.warn(v, "accepted, without effect: gateway and scheduler are one process")
+	c.unused(v, oneProcess)
 	return nil
 }
 
@@ -129,11 +133,39 @@ func (c *Config) managedMemory(v value) error {
 }
 
 func (c *Config) meaningless(v value) error {
-	c.warn(v, "accepted, without effect: it has no meaning on bare metal")
+	c.unused(v, "no meaning on bare metal")
 	return nil
 }
 
 func (c *Config) unknownManaged(v value) error {
-	c.warn(v, "accepted, without effect: Penstock does not know this key")
+	c.unused(v, "unknown to Penstock")
 	return nil
+}
+
+// oneProcess is why much of a scheduler's settings has no effect.
+const oneProcess = "gateway and scheduler are one process"
+
+// unused takes note of a key that has no effect here, and why.
+func (c *Config) unused(v value, why string) {
+	if c.unusedKeys == nil {
+		c.unusedKeys = map[string][]string{}
+	}
+	c.unusedKeys[why] = append(c.unusedKeys[why], v.key)
+}
+
+// warnUnused says in one line what was noted.
+func (c *Config) warnUnused(file string) {
+	const most = 10 // of one kind: a file may have thousands
+	var parts []string
+	for _, why := range slices.Sorted(maps.Keys(c.unusedKeys)) {
+		keys := c.unusedKeys[why]
+		shown := strings.Join(keys[:min(len(keys), most)], ", ")
+		if more := len(keys) - most; more > 0 {
+			shown += fmt.Sprintf(" and %d more", more)
+		}
+		parts = append(parts, shown+" ("+why+")")
+	}
+	if c.unusedKeys = nil; len(parts) > 0 {
+		c.Warnings = append(c.Warnings, file+": accepted, without effect: "+strings.Join(parts, "; "))
+	}
 }

@@ -21,7 +21,13 @@ var (
 	kernels, plannedKernels   = []string{"auto", "off"}, []string{"sockops", "tracepoints", "tcp_info"}
 )
 
-func (c *Config) readNative(v value) error { return c.native().read(v) }
+func (c *Config) readNative(v value) error {
+	schema := c.native()
+	if schema.isForeign(v) {
+		return &Error{File: v.file, Message: "is no Penstock configuration"}
+	}
+	return schema.read(v)
+}
 
 // native is the schema of the native file. It stands in INTERFACE.md's order.
 func (c *Config) native() section {
@@ -84,7 +90,7 @@ func (c *Config) awaySetting(v value) error {
 	if err := duration(&unused)(v); err != nil {
 		return err
 	}
-	c.warn(v, "accepted, without effect: gateway and scheduler are one process")
+	c.warn(v, "accepted, without effect: "+oneProcess)
 	return nil
 }
 
@@ -124,7 +130,7 @@ var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 var ownLabels = strings.Fields("code commit goversion instance key le mode model outcome policy reason route signal stat state version when")
 
 func (c *Config) readLabel(v value) error {
-	name := v.key[len("metrics.labels."):]
+	name := v.name
 	if !labelName.MatchString(name) {
 		return v.errorf("%q cannot name a label: letters, digits and _ can", name)
 	}

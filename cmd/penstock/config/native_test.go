@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,27 +93,29 @@ func TestErrorsSayWhere(t *testing.T) {
 	f("retry: {xyzzy: 3}", `p.yaml:2: retry.xyzzy: unknown key (known here: count)`)
 	f("queue: 3", `p.yaml:2: queue: need keys and values, not a number`)
 	f("queue: {max_size: -1}", `p.yaml:2: queue.max_size: -1 is negative`)
-	f("queue: {max_size: \"128\"}", `p.yaml:2: queue.max_size: need a whole number, not a string`)
+	f("queue: {max_size: \"128\"}", `p.yaml:2: queue.max_size: need a whole number, not a string: write 128 without quotes`)
 	f("queue: {max_size: 1.5}", `p.yaml:2: queue.max_size: need a whole number, not a fraction`)
 	f("queue: {max_size: 99999999999999999999}", `p.yaml:2: queue.max_size: need a whole number, not a string`)
 	f("queue: {max_size: 18446744073709551615}", `p.yaml:2: queue.max_size: 18446744073709551615 is out of range`)
-	f("queue: {max_size: 2000000}", `p.yaml:2: queue.max_size: out of range`)
+	f("queue: {max_size: 2000000}", `p.yaml:2: queue.max_size: 2000000 is out of range: 0 to 1048576`)
 	f("queue: {timeout: 5}", `p.yaml:2: queue.timeout: 5 has no unit: write 5s or 5ms`)
 	f("queue: {timeout: soon}", `p.yaml:2: queue.timeout: "soon" is no duration: write one such as 10s or 500ms`)
 	f("queue: {timeout: -5s}", `p.yaml:2: queue.timeout: -5s is negative`)
 	f("queue: {timeout: [5s]}", `p.yaml:2: queue.timeout: need a duration such as 10s, not a list`)
 	f("queue: {max_size: 1}\nqueue: {max_size: 2}", `p.yaml:3: queue: stands twice (first in line 2)`)
-	f("retry: {count: 8}", `p.yaml:2: retry.count: out of range`)
+	f("retry: {count: 8}", `p.yaml:2: retry.count: 8 is out of range: 0 to 7`)
 	f("group: [a]", `p.yaml:2: group: need a string, not a list`)
-	f("group: 7", `p.yaml:2: group: need a string, not a number`)
+	f("group: 7", `p.yaml:2: group: need a string, not a number: write it in quotes`)
 	f("group: a/b", `p.yaml:2: group: "a/b": need a value that can stand in a path`)
 	f("name: a/b", `p.yaml:2: name: "a/b": need a value that can stand in a path`)
-	f("listen: 8080", `p.yaml:2: listen: need a string, not a number`)
+	f("listen: 8080", `p.yaml:2: listen: "8080": need host:port, such as 127.0.0.1:8080`)
 	f("listen: [\"localhost\"]", `p.yaml:2: listen[0]: "localhost": need host:port, such as 127.0.0.1:8080`)
 	f("listen:\n  - :80\n  - :70000", `p.yaml:4: listen[1]: ":70000": the port must be a number up to 65535`)
 	f("listen: unix:p.sock", `p.yaml:2: listen: "unix:p.sock": need unix: and an absolute path of at most 107 bytes`)
 	f("listen: []", `p.yaml:2: listen: no address`)
 	f("admin: 127.0.0.1:8080", `p.yaml:2: admin: 127.0.0.1:8080 is the data port's address: the admin port needs one of its own`)
+	f("listen: 127.0.0.1:8081", `p.yaml:2: listen: 127.0.0.1:8081 is the admin port's address: choose another, or another with admin`)
+	f("listen: [\":80\", \":80\"]", `p.yaml:2: listen: :80 stands twice`)
 	f("admin: unix:/run/a.sock", `p.yaml:2: admin: "unix:/run/a.sock": the port must be a number up to 65535`)
 	f("engine: vlm", `p.yaml:2: engine: "vlm" is none of: auto, vllm, sglang (did you mean "vllm"?)`)
 	f("policy: roundrobin", `p.yaml:2: policy: "roundrobin" is none of: round-robin, random, least-request, p2c, least-token (did you mean "round-robin"?)`)
@@ -122,10 +125,10 @@ func TestErrorsSayWhere(t *testing.T) {
 	f("limits: {body_bytes: 9999999999GiB}", `p.yaml:2: limits.body_bytes: 9999999999GiB is out of range`)
 	f("limits: {body_bytes: 1.5MiB}", `p.yaml:2: limits.body_bytes: "1.5MiB" is no size: write bytes, or one such as 32KiB or 64MiB`)
 	f("limits: {body_bytes: {a: 1}}", `p.yaml:2: limits.body_bytes: need a size such as 64MiB, not keys and values`)
-	f("limits: {header_bytes: 1}", `p.yaml:2: limits.header_bytes: out of range`)
+	f("limits: {header_bytes: 1}", `p.yaml:2: limits.header_bytes: 1 is out of range: 1KiB to 1MiB`)
 	f("scrape: {every: 0}", `p.yaml:2: scrape.every: 0 is no interval: write auto, or a duration such as 1s`)
 	f("scrape: {timeout: 0}", `p.yaml:2: scrape.timeout: 0s is out of range: 1ms to 1m0s`)
-	f("health: {connect_timeout: 2m}", `p.yaml:2: health.connect_timeout: out of range`)
+	f("health: {connect_timeout: 2m}", `p.yaml:2: health.connect_timeout: 2m is out of range: 1ms to 1m`)
 	f("auth: {engine_key: hand-over}", `p.yaml:2: auth.engine_key: "hand-over" is none of: drop, passthrough`)
 	f("auth: {keys_file: \"\"}", `p.yaml:2: auth.keys_file: need a path (without this key everybody may use the router)`)
 	f("auth: {keys_file: /nonexistent/keys.yaml}", `p.yaml:2: auth.keys_file: /nonexistent/keys.yaml: no such file or directory`)
@@ -151,9 +154,10 @@ func TestErrorsOfInstances(t *testing.T) {
 		_, err := read("instances:\n"+indent(text), Flags{})
 		refused(t, err, want)
 	}
-	f("- {name: a}", `p.yaml:2: instances[0]: "": need a URL such as http://10.0.0.11:8000`)
-	f("- http://10.0.0.1:8000", `p.yaml:2: instances[0]: need keys and values, not a string`)
-	f("- {url: 10.0.0.1:8000}", `p.yaml:2: instances[0].url: "a URL that cannot be read": need a URL such as http://10.0.0.11:8000`)
+	f("- {name: a}", `p.yaml:2: instances[0]: url is missing`)
+	f("- {url: \"\"}", `p.yaml:2: instances[0].url: url is missing`)
+	f("- http://10.0.0.1:8000", `p.yaml:2: instances[0]: need keys and values, not a string: write {url: http://10.0.0.11:8000}`)
+	f("- {url: 10.0.0.1:8000}", `p.yaml:2: instances[0].url: "10.0.0.1:8000": write http://10.0.0.1:8000`)
 	f("- {url: \"https://10.0.0.1\"}", `p.yaml:2: instances[0].url: "https://10.0.0.1": TLS to engines is not there yet: write http://`)
 	f("- {url: \"http://me:sk-secret@10.0.0.1\"}", `p.yaml:2: instances[0].url: "http://me:xxxxx@10.0.0.1": a key does not belong here: use api_key_file`)
 	f("- {url: \"http://10.0.0.1/v1\"}", `p.yaml:2: instances[0].url: "http://10.0.0.1/v1": only host and port: the paths are the client's`)
@@ -223,4 +227,54 @@ func TestNoInstance(t *testing.T) {
 	refused(t, err, "p.yaml: "+end)
 	_, err = read("instances: []", Flags{})
 	refused(t, err, "p.yaml: "+end)
+}
+
+func TestTheRouterIsNoInstanceOfItsOwn(t *testing.T) {
+	f := func(listen, admin, url, want string) {
+		t.Helper()
+		_, err := read("listen: \""+listen+"\"\nadmin: \""+admin+"\"\ninstances:\n- name: x\n  url: "+url, Flags{})
+		if want != "" {
+			refused(t, err, "p.yaml:5: instances[0].url: "+url+" is this router's own "+want+" port")
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	f("127.0.0.1:8080", "127.0.0.1:8081", "http://127.0.0.1:8080", "data")
+	f("127.0.0.1:8080", "127.0.0.1:8081", "http://localhost:8080", "data")
+	f("127.0.0.1:8080", "127.0.0.1:8081", "http://0.0.0.0:8080", "data")
+	f("127.0.0.1:8080", "127.0.0.1:8081", "http://127.0.0.1:8081", "admin")
+	f(":8080", "127.0.0.1:8081", "http://127.0.0.1:8080", "data")
+	f("0.0.0.0:8080", "127.0.0.1:8081", "http://localhost:8080", "data")
+	f("10.0.0.5:8080", "127.0.0.1:8081", "http://10.0.0.5:8080", "data")
+	f("10.0.0.5:8080", "127.0.0.1:8081", "http://127.0.0.1:8080", "")
+	f("127.0.0.1:8080", "127.0.0.1:8081", "http://127.0.0.2:8080", "")
+	f("0.0.0.0:8080", "127.0.0.1:8081", "http://10.0.0.6:8080", "")
+	f("unix:/run/x", "127.0.0.1:8081", "http://127.0.0.1:8080", "")
+	_, err := Load("", Flags{Instances: []string{"http://a:1", "http://localhost:8080"}})
+	refused(t, err, "--instance: http://localhost:8080 is this router's own data port")
+}
+
+func TestAnotherProgramsFileIsNotQuoted(t *testing.T) {
+	f := func(text string) {
+		t.Helper()
+		_, err := read(text, oneFlag)
+		refused(t, err, "p.yaml: is no Penstock configuration")
+	}
+	f("root:$6$abc:1:2:::\nb:*:1::::\n")
+	f("apiVersion: v1\nkind: Secret\n")
+	f(`{"password": 1}`)
+
+	g := func(text, want string) {
+		t.Helper()
+		_, err := read(one+text, Flags{})
+		refused(t, err, want)
+	}
+	long := strings.Repeat("sk", 50)
+	g(long+": 1", "p.yaml:2: "+long[:37]+"…: unknown key (known here: admin, auth, drain_timeout, engine, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
+	g("kernel: {xyzzy: 1}", "p.yaml:2: kernel.xyzzy: unknown key (known here: mode)")
+	g("\"a\\x1b\\nb\": 1", "p.yaml:2: a??b: unknown key (known here: admin, auth, drain_timeout, engine, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
+	name := strings.Repeat("label", 20)
+	if c := mustRead(t, one+"metrics: {labels: {"+name+": a}}", Flags{}); c.Push.Labels[name] != "a" {
+		t.Errorf("a long label: got %v", c.Push.Labels)
+	}
 }

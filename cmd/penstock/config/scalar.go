@@ -18,6 +18,8 @@ func text(to *string) reader {
 			*to = n.Value
 		case *ast.LiteralNode:
 			*to = n.Value.Value
+		case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+			return v.errorf("need a string, not %s: write it in quotes", kindOf(v.node))
 		default:
 			return v.errorf("need a string, not %s", kindOf(v.node))
 		}
@@ -75,6 +77,9 @@ func oneOf[T ~string](to *T, known, planned []string) reader {
 func integer[T ~int | ~int64](to *T) reader {
 	return func(v value) error {
 		n, ok := v.node.(*ast.IntegerNode)
+		if s, isText := v.node.(*ast.StringNode); isText && isDigits(s.Value) {
+			return v.errorf("need a whole number, not a string: write %s without quotes", s.Value)
+		}
 		if !ok {
 			return v.errorf("need a whole number, not %s", kindOf(v.node))
 		}
@@ -114,6 +119,9 @@ func number(to *float64) reader {
 func boolean(to *bool) reader {
 	return func(v value) error {
 		b, ok := v.node.(*ast.BoolNode)
+		if s, isText := v.node.(*ast.StringNode); isText {
+			return v.errorf("need true or false, without quotes, not %s", kindOf(s))
+		}
 		if !ok {
 			return v.errorf("need true or false, not %s", kindOf(v.node))
 		}
@@ -176,6 +184,12 @@ func size[T ~int | ~int64](to *T) reader {
 		}
 		return v.errorf("%q is no size: write bytes, or one such as 32KiB or 64MiB", s)
 	}
+}
+
+// isDigits says whether s would be a number but for its quotes.
+func isDigits(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 32)
+	return err == nil
 }
 
 func isNumber(n ast.Node) bool {

@@ -3,7 +3,6 @@ package config
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -49,6 +48,9 @@ func (s section) readMember(v value, keyNode ast.MapKeyNode, seen map[string]int
 	if v.isNull() {
 		return nil // a key without a value asks for nothing
 	}
+	if read == nil {
+		return later(v)
+	}
 	return read(v)
 }
 
@@ -56,9 +58,24 @@ func (s section) unknown(v value, name string) error {
 	known := slices.Sorted(maps.Keys(s))
 	err := v.errorf("unknown key")
 	if err.Near = nearest(name, known); err.Near == "" {
+		known = slices.DeleteFunc(known, func(key string) bool { return s[key] == nil })
 		err.Message += " (known here: " + strings.Join(known, ", ") + ")"
 	}
 	return err
+}
+
+// isForeign says whether a mapping has keys, and none that is known or like a
+// known one: then it was written for another program.
+func (s section) isForeign(v value) bool {
+	m, ok := v.node.(*ast.MappingNode)
+	if !ok || len(m.Values) == 0 {
+		return false
+	}
+	known := slices.Sorted(maps.Keys(s))
+	return !slices.ContainsFunc(m.Values, func(member *ast.MappingValueNode) bool {
+		name := member.Key.GetToken().Value
+		return member.Key.IsMergeKey() || nearest(name, known) != ""
+	})
 }
 
 // list reads each item of a list. The items' keys are KEY[0], KEY[1] …
@@ -69,8 +86,7 @@ func list(item reader) reader {
 			return v.errorf("need a list, not %s", kindOf(v.node))
 		}
 		for i, node := range n.Values {
-			at := value{file: v.file, line: node.GetToken().Position.Line, key: v.key + "[" + strconv.Itoa(i) + "]", node: node}
-			if err := item(at); err != nil {
+			if err := item(v.item(i, node)); err != nil {
 				return err
 			}
 		}
@@ -85,7 +101,7 @@ func texts(to *[]string, check func(value, string) error) reader {
 		*to = nil
 		one := func(v value) error {
 			var s string
-			if err := text(&s)(v); err != nil {
+			if err := verbatim(&s)(v); err != nil {
 				return err
 			}
 			*to = append(*to, s)
@@ -98,9 +114,12 @@ func texts(to *[]string, check func(value, string) error) reader {
 	}
 }
 
-// notYet refuses a key whose part of the router does not exist yet, unless
-// nothing is asked of it (an empty value).
-func notYet(v value) error {
+// notYet stands for the reader of a key whose part of the router does not exist
+// yet.
+var notYet reader
+
+// later refuses such a key, unless nothing is asked of it (an empty value).
+func later(v value) error {
 	if isEmpty(v.node) {
 		return nil
 	}
