@@ -116,6 +116,7 @@ func TestTokensSaved(t *testing.T) {
 	f := func(body string, streams bool, want float64) {
 		t.Helper()
 		r := start(t, instances(e.url), nil)
+		r.until("the model to be known", func() bool { return len(r.sched.Models()) == 1 })
 		p := r.dial()
 		p.post(body)
 		if streams {
@@ -138,8 +139,8 @@ func TestTokensSaved(t *testing.T) {
 	}
 	f(`{"model":"m","max_tokens":100}`, false, 100)
 	f(`{"model":"m","max_completion_tokens":50,"max_tokens":100}`, false, 50)
-	f(`{"model":"m"}`, false, 256)                         // what answers are thought to have at first
-	f(`{"model":"m","max_tokens":2147483647}`, false, 256) // not what the client dreams of
+	f(`{"model":"m"}`, false, 256)                          // what answers are thought to have at first
+	f(`{"model":"m","max_tokens":2147483647}`, false, 4096) // no more than the context has room for
 	f(`{"model":"m","max_tokens":100,"stream":true}`, true, 100-events)
 	f(`{"model":"m","max_tokens":3,"stream":true}`, true, 0)
 }

@@ -138,7 +138,7 @@ func (a *account) aborted(q *request) {
 		when, delivered = abortStreaming, q.meter.tokens()
 	}
 	a.aborts[when].Inc()
-	if n := q.decision.Reservation.Expected() - delivered; n > 0 {
+	if n := q.expected() - delivered; n > 0 {
 		a.saved.Add(uint64(n))
 	}
 }

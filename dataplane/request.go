@@ -92,6 +92,19 @@ func validID(id []byte) bool {
 	return true
 }
 
+// expected is the output that the request would have had: what its client asked
+// for, as far as the engine could have made it, or else what answers have.
+func (q *request) expected() int {
+	n := q.query.MaxTokens
+	if n < 0 {
+		return q.decision.Reservation.Expected()
+	}
+	if context := q.decision.Instance.Context(); context > 0 {
+		return min(n, context)
+	}
+	return n
+}
+
 // gone notes that the client left before its answer was whole.
 func (q *request) gone() {
 	q.status = 499

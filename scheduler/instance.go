@@ -69,6 +69,17 @@ func newInstance(id int, cfg InstanceConfig, log *slog.Logger, free func()) (*In
 // scrapeBounds are few: they are multiplied by the number of instances.
 var scrapeBounds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, 1}
 
+// Context is the longest context of what the instance serves, in tokens; 0: it
+// did not say.
+func (i *Instance) Context() (longest int) {
+	if models := i.models.Load(); models != nil {
+		for _, m := range *models {
+			longest = max(longest, m.MaxLen)
+		}
+	}
+	return longest
+}
+
 // wake makes the keeper look at once.
 func (i *Instance) wake() {
 	select {

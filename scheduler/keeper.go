@@ -314,16 +314,9 @@ func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
 // stated is how many requests of full length the engine has room for: as it
 // says, or as its KV cache and its context do.
 func (i *Instance) stated(r *engine.Reading) int64 {
-	models := i.models.Load()
-	if r.MaxConcurrency > 0 || models == nil {
+	longest := i.Context()
+	if r.MaxConcurrency > 0 || longest == 0 {
 		return int64(r.MaxConcurrency)
-	}
-	longest := 0
-	for _, m := range *models {
-		longest = max(longest, m.MaxLen)
-	}
-	if longest == 0 {
-		return 0
 	}
 	return r.KVCapacityTokens / int64(longest)
 }
