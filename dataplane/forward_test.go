@@ -88,10 +88,14 @@ func TestClientsKeyGoesOnWhereItShould(t *testing.T) {
 		list := instances(e.url)
 		list[0].APIKey = own
 		r := start(t, list, func(c *Config, _ *scheduler.Config) { c.Auth.EngineKey = engineKey })
-		resp, body := r.do(ask, "Authorization: "+sent)
+		resp, body := r.do(ask, "Authorization: "+sent, "X-Api-Key: sk-anthropic")
 		expect(t, resp, body, 200, "")
-		if v := (<-got).Header.Values("Authorization"); strings.Join(v, "|") != want {
+		seen := (<-got).Header
+		if v := seen.Values("Authorization"); strings.Join(v, "|") != want {
 			t.Errorf("%s, own key %q: the engine saw %q, want %q", engineKey, own, v, want)
+		}
+		if passes := engineKey == EngineKeyPassthrough && own == ""; (seen.Get("X-Api-Key") != "") != passes {
+			t.Errorf("%s, own key %q: X-Api-Key passes: %v", engineKey, own, !passes)
 		}
 	}
 	f(EngineKeyPassthrough, "", "Bearer sk-one", "Bearer sk-one")

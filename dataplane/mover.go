@@ -151,7 +151,7 @@ func (c *client) appendRequest(dst []byte, st *station) []byte {
 		switch h.Kind {
 		case http1.Host, http1.ContentLength, http1.Expect, http1.XRequestID, http1.XForwardedFor, http1.XForwardedProto:
 			continue
-		case http1.Authorization:
+		case http1.Authorization, http1.XAPIKey: // Anthropic's clients send the latter
 			if !pass {
 				continue
 			}

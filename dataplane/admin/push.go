@@ -86,11 +86,12 @@ func clip(s string) string {
 	return s
 }
 
-// redacted hides a password.
+// redacted hides what may be secret: a password, and all of the query.
 func redacted(store string) string {
 	u, err := url.Parse(store)
 	if err != nil {
 		return "a store"
 	}
+	u.RawQuery = ""
 	return u.Redacted()
 }

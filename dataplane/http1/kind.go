@@ -21,6 +21,7 @@ const (
 	Trailer
 	TransferEncoding
 	Upgrade
+	XAPIKey
 	XForwardedFor
 	XForwardedProto
 	XPenstockExplain
@@ -46,6 +47,7 @@ var kindNames = [kinds]string{
 	Trailer:            "trailer",
 	TransferEncoding:   "transfer-encoding",
 	Upgrade:            "upgrade",
+	XAPIKey:            "x-api-key",
 	XForwardedFor:      "x-forwarded-for",
 	XForwardedProto:    "x-forwarded-proto",
 	XPenstockExplain:   "x-penstock-explain",

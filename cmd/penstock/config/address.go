@@ -100,11 +100,17 @@ func isLocal(host string) bool {
 
 func isAny(host string) bool { return host == "" || net.ParseIP(host).IsUnspecified() }
 
-// redact hides the password in a URL.
+// redact hides the secrets that a URL may hold: its password, and the values of
+// its query.
 func redact(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
 		return "a URL that cannot be read"
 	}
+	query := u.Query()
+	for name := range query {
+		query.Set(name, "xxxxx")
+	}
+	u.RawQuery = query.Encode()
 	return u.Redacted()
 }

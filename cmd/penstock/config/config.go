@@ -98,6 +98,9 @@ func load(root value, flags Flags) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v, ok := root.find("auth", "keys_file"); ok && v.isNull() && !managed {
+		return nil, v.errorf("names no file, and without keys everybody may use the router: name one, or take the key out")
+	}
 	c.settle()
 	if err := c.needInstances(root, managed); err != nil {
 		return nil, err

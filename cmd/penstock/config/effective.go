@@ -55,7 +55,7 @@ func (c *Config) effective() yaml.MapSlice {
 		"retry", mapping("count", g.Retry.Count),
 		"health", effectiveHealth(&s.Health),
 		"scrape", mapping("every", everyText(s.Scrape.Every), "timeout", durationText(s.Scrape.Timeout)),
-		"auth", mapping("keys_file", orNull(c.keysFile), "engine_key", g.Auth.EngineKey),
+		"auth", c.effectiveAuth(),
 		"routes", mapping("allow", append([]string{}, g.Routes.Allow...)),
 		"limits", effectiveLimits(&g.Limits),
 		"kernel", mapping("mode", c.Kernel),
@@ -64,6 +64,16 @@ func (c *Config) effective() yaml.MapSlice {
 		"drain_timeout", durationText(g.DrainTimeout),
 		"resources", mapping("cpu", c.Resources.CPU, "memory", sizeText(c.Resources.Memory)),
 	)
+}
+
+// effectiveAuth leaves keys_file out where there is none: without a name it is
+// refused.
+func (c *Config) effectiveAuth() yaml.MapSlice {
+	key := c.Gateway.Auth.EngineKey
+	if c.keysFile == "" {
+		return mapping("engine_key", key)
+	}
+	return mapping("keys_file", c.keysFile, "engine_key", key)
 }
 
 func (c *Config) effectiveInstances() []yaml.MapSlice {

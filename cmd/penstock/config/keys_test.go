@@ -76,3 +76,16 @@ func TestErrorsOfKeys(t *testing.T) {
 	f("keys: [{name: a, key: sk-a, priority: 3}]", ":1: keys[0].priority: not there yet: a later version of Penstock will read it; take it out")
 	f("keys: [{name: a, key: sk-a, explain: 1}]", ":1: keys[0].explain: need true or false, not a number")
 }
+
+// A template that rendered nothing must not open the router to everybody.
+func TestKeysFileWithoutANameIsRefused(t *testing.T) {
+	_, err := read(one+"auth: {keys_file: }\n", Flags{})
+	refused(t, err, "p.yaml:2: auth.keys_file: names no file, and without keys everybody may use the router: name one, or take the key out")
+}
+
+func TestQueryOfAPushURLIsNotShown(t *testing.T) {
+	c := mustRead(t, one+"metrics: {push: [\"http://h:8428/api?token=sesame\"]}\n", Flags{})
+	if text := string(c.Effective()); strings.Contains(text, "sesame") {
+		t.Errorf("the token is shown:\n%s", text)
+	}
+}
