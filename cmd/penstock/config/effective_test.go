@@ -37,7 +37,6 @@ scrape:
   every: auto
   timeout: 1s
 auth:
-  keys_file: null
   engine_key: passthrough
 routes:
   allow: []
