@@ -33,6 +33,13 @@ func plain(b []byte, i int) int {
 		i += 8
 	}
 	p := b[i:]
+	if fast && len(p) >= 64 {
+		n := plain32(p)
+		if n < len(p)&^31 {
+			return i + n
+		}
+		p = p[n:]
+	}
 	for len(p) >= 32 {
 		m := special(binary.LittleEndian.Uint64(p[0:])) |
 			special(binary.LittleEndian.Uint64(p[8:])) |

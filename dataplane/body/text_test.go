@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -115,4 +116,28 @@ func TestUnescapeRoom(t *testing.T) {
 	f(`\ud83d\ude00`, "", 3, false)
 	f(`\n`, "", 0, false)
 	f(``, "", 0, true)
+}
+
+// Whatever the length of what comes before and after, and wherever the fast
+// paths begin and end, the first special byte is found.
+func TestPlainFindsASpecialByteAnywhere(t *testing.T) {
+	for size := range 140 {
+		b := bytes.Repeat([]byte{'~'}, size)
+		if got := plain(b, 0); got != size {
+			t.Fatalf("none in %d bytes: %d", size, got)
+		}
+		for at := range size {
+			for c := range 256 {
+				b[at] = byte(c)
+				want := size
+				if c < ' ' || c == '"' || c == '\\' || c >= 0x80 {
+					want = at
+				}
+				if got := plain(b, 0); got != want {
+					t.Fatalf("%#x at %d of %d: %d, want %d", c, at, size, got, want)
+				}
+			}
+			b[at] = '~'
+		}
+	}
 }
