@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"penstock/scheduler"
 )
 
 // client is one connection from outside and the request it carries. Its
@@ -31,7 +33,9 @@ type client struct {
 	// The sweeper reads these, the client's goroutine writes them.
 	deadline atomic.Int64 // of what it is doing, ns on the gateway's clock; 0: none
 	doing    atomic.Uint32
-	expired  atomic.Bool // the deadline passed
+	expired  atomic.Bool                        // the deadline passed
+	waitsFor atomic.Pointer[scheduler.Instance] // has the request, and has not answered a byte
+	hung     atomic.Bool                        // the try was ended because that instance hangs
 
 	// Whoever interrupts holds mu, so that it never hits the next request.
 	mu   sync.Mutex
@@ -163,6 +167,19 @@ func (c *client) expire(deadline int64) {
 	}
 }
 
+// unhang is the sweeper's call: an instance that hangs has the request, and no
+// byte of it has come. Another may have it.
+func (c *client) unhang(i *scheduler.Instance) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.up == nil || !c.waitsFor.CompareAndSwap(i, nil) {
+		return // it went on in the meantime
+	}
+	c.hung.Store(true)
+	c.expired.Store(true)
+	c.up.SetDeadline(past)
+}
+
 // peerLeft is the watcher's call: FIN or RST from the client. A client that
 // only half-closes counts as gone too.
 func (c *client) peerLeft() { c.interrupt(stopLeft) }
@@ -195,13 +212,16 @@ func (c *client) carry(up *engineConn) error {
 	defer c.mu.Unlock()
 	c.up = up
 	if up == nil {
+		c.waitsFor.Store(nil)
 		return nil
 	}
 	c.expired.Store(false)
+	c.hung.Store(false)
 	if c.stop.Load() != stopNone {
 		c.up = nil
 		return errInterrupted
 	}
+	c.waitsFor.Store(c.req.decision.Instance)
 	return nil
 }
 

@@ -92,16 +92,20 @@ func (g *Gateway) collectTimes(w *telemetry.Writer) {
 }
 
 func (g *Gateway) collectStations(w *telemetry.Writer) {
+	var all []*station
+	for _, i := range g.sched.Instances() {
+		all = append(all, g.stations.of(i))
+	}
 	w.Family("penstock_instance_pending", "gauge", "Held requests whose first choice was this instance.")
-	for _, st := range g.stations() {
+	for _, st := range all {
 		w.Int("penstock_instance_pending", st.pending.Load(), "instance", st.inst.Name)
 	}
 	w.Family("penstock_instance_dials_total", "counter", "Connections opened to the instance for requests.")
-	for _, st := range g.stations() {
+	for _, st := range all {
 		w.Int("penstock_instance_dials_total", int64(st.warm.dials.Load()), "instance", st.inst.Name)
 	}
 	w.Family("penstock_instance_stale_connections_total", "counter", "Idle connections found closed by the instance before a request could take them.")
-	for _, st := range g.stations() {
+	for _, st := range all {
 		w.Int("penstock_instance_stale_connections_total", int64(st.warm.stale.Load()), "instance", st.inst.Name)
 	}
 }

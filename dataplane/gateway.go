@@ -27,15 +27,15 @@ type Gateway struct {
 	start   time.Time
 	created int64 // seconds since the epoch
 
-	routes  *routes
-	keys    *keyring
-	mover   mover
-	watch   *watcher
-	clients clients
-	table   []*station // by instance ID
-	holder  *holder
-	held    budget
-	owners  *owners
+	routes   *routes
+	keys     *keyring
+	mover    mover
+	watch    *watcher
+	clients  clients
+	stations *stations
+	holder   *holder
+	held     budget
+	owners   *owners
 
 	maxClients int
 	account    account
@@ -62,18 +62,21 @@ func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error)
 	}
 	g.mover = copyMover{g}
 	g.account.init(g.routes.all, cfg.Auth.Keys)
-	for _, inst := range s.Instances() {
-		st, err := g.newStation(inst)
-		if err != nil {
-			w.close()
-			return nil, err
-		}
-		g.table = append(g.table, st)
-	}
-	g.holder = &holder{sched: s, stations: g.stations, max: int64(cfg.Queue.MaxSize)}
+	g.stations = newStations(g.newStation)
+	g.holder = &holder{sched: s, stations: g.stations.all, max: int64(cfg.Queue.MaxSize)}
 	g.holder.bell.Init()
 	s.OnFree(g.holder.freed)
+	s.OnGone(g.left)
+	s.OnMoved(func(i *scheduler.Instance) { g.stations.of(i).warm.flush() })
 	return g, nil
+}
+
+// left forgets an instance. Requests that entered the line by its ring are
+// asked for again from the line: the holder takes them over first.
+func (g *Gateway) left(i *scheduler.Instance) {
+	if st := g.stations.drop(i); st != nil {
+		g.holder.adopt(st)
+	}
 }
 
 // now is the gateway's clock: ns since its start, never backwards.
@@ -125,7 +128,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	close(stop)
 	g.watch.close()
 	own.Wait()
-	for _, st := range g.stations() {
+	for _, st := range g.stations.all() {
 		st.warm.shut()
 	}
 	return nil

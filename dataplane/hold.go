@@ -3,6 +3,7 @@ package dataplane
 import (
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"penstock/dataplane/ring"
@@ -23,6 +24,8 @@ type holder struct {
 	count   atomic.Int64 // held now
 	tickets atomic.Uint64
 	bell    ring.Bell
+
+	orphans orphans // rings whose instances have left
 
 	line []*waiter // run's own
 	full []string  // models found full in this pass, run's own
@@ -58,6 +61,9 @@ func (h *holder) enter(q *scheduler.Query, st *station, deadline int64) *waiter 
 	if !h.push(w) {
 		h.leave(w)
 		return nil
+	}
+	if st.gone.Load() { // it left the table before it was looked at
+		h.adopt(st)
 	}
 	h.bell.Ring()
 	return w
@@ -115,13 +121,10 @@ func (h *holder) run(stop <-chan struct{}, now func() int64, random func() uint6
 func (h *holder) collect() {
 	n := len(h.line)
 	for _, st := range h.stations() {
-		for {
-			w, ok := st.ring.TryPop()
-			if !ok {
-				break
-			}
-			h.line = append(h.line, w)
-		}
+		h.empty(st)
+	}
+	for _, st := range h.orphans.all() {
+		h.empty(st)
 	}
 	if len(h.line) > n {
 		slices.SortStableFunc(h.line, func(a, b *waiter) int {
@@ -133,8 +136,42 @@ func (h *holder) collect() {
 	}
 }
 
+// empty moves what a station's ring holds to the line.
+func (h *holder) empty(st *station) {
+	for {
+		w, ok := st.ring.TryPop()
+		if !ok {
+			return
+		}
+		h.line = append(h.line, w)
+	}
+}
+
 func (h *holder) pushed() bool {
-	return slices.ContainsFunc(h.stations(), func(st *station) bool { return st.ring.Len() > 0 })
+	full := func(st *station) bool { return st.ring.Len() > 0 }
+	return slices.ContainsFunc(h.stations(), full) || slices.ContainsFunc(h.orphans.all(), full)
+}
+
+// orphans are the stations of instances that have left, as long as somebody may
+// still push to their rings: until nobody waits there.
+type orphans struct {
+	mu   sync.Mutex
+	list []*station
+}
+
+func (o *orphans) all() []*station {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.list = slices.DeleteFunc(o.list, func(st *station) bool { return st.pending.Load() == 0 })
+	return slices.Clone(o.list)
+}
+
+// adopt looks after the ring of a station that is no longer in the table.
+func (h *holder) adopt(st *station) {
+	h.orphans.mu.Lock()
+	h.orphans.list = append(h.orphans.list, st)
+	h.orphans.mu.Unlock()
+	h.freed()
 }
 
 // serve goes along the line once. A model that was found full is not asked for

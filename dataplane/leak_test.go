@@ -96,7 +96,7 @@ func TestNothingIsLeftOfManyRequests(t *testing.T) {
 		watched := len(r.g.watch.watched)
 		r.g.watch.mu.Unlock()
 		warm := 0
-		for _, st := range r.g.stations() {
+		for _, st := range r.g.stations.all() {
 			st.warm.mu.Lock()
 			warm += len(st.warm.idle)
 			st.warm.mu.Unlock()

@@ -3,8 +3,6 @@ package dataplane
 import (
 	"encoding/json"
 	"strconv"
-
-	"penstock/scheduler"
 )
 
 // What the data port answers by itself.
@@ -21,15 +19,7 @@ func (c *client) answerHealth() (again bool) {
 }
 
 // Routable says whether at least one instance can be given a request.
-func (g *Gateway) Routable() bool {
-	for _, i := range g.sched.Instances() {
-		switch i.State() {
-		case scheduler.Starting, scheduler.Healthy, scheduler.Suspect:
-			return true
-		}
-	}
-	return false
-}
+func (g *Gateway) Routable() bool { return g.sched.Routable() }
 
 // answerModels lists what the instances serve, as far as the key may see.
 func (c *client) answerModels() (again bool) {

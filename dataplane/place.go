@@ -18,6 +18,7 @@ func (c *client) ask() {
 		Model:        borrow(q.fields.Model),
 		PromptTokens: q.fields.Tokens + (q.fields.TextBytes+bytesPerToken-1)/bytesPerToken,
 		MaxTokens:    q.fields.MaxTokens,
+		Stream:       q.fields.Stream,
 		Session:      q.session(),
 		Only:         c.owner(),
 	}
@@ -70,7 +71,7 @@ func (c *client) await() *refusal {
 	if t := c.g.cfg.Queue.Timeout; t > 0 {
 		deadline = start + int64(t)
 	}
-	w := h.enter(&q.query, c.g.stationFor(q.decision.Instance), deadline)
+	w := h.enter(&q.query, c.g.stations.of(q.decision.Instance), deadline)
 	if w == nil {
 		// The line may be full of requests for another model.
 		if c.pick(); q.decision.Verdict != scheduler.Full {

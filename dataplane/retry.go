@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"syscall"
@@ -110,11 +111,14 @@ func (c *client) spent(out outcome) *refusal {
 	}
 	r := &refusal{status: 502, code: "instance_failed", reason: reasonInstanceFailed,
 		msg: fmt.Sprintf("%s; the last, %s: %v", tried, q.last.Name, out.err)}
-	if out.failure == scheduler.Timeout || out.failure == scheduler.Unreachable {
+	switch out.failure {
+	case scheduler.Timeout, scheduler.Unreachable, scheduler.Hung:
 		r.status, r.code, r.reason = 504, "instance_timeout", reasonInstanceTimeout
 	}
 	return r
 }
+
+var errHung = errors.New("it hangs: nothing moves in it")
 
 // giveUp ends a request that no instance answered: with an engine's own last
 // answer if there was one, else with r.
@@ -135,7 +139,7 @@ func (c *client) giveUp(r *refusal, last error) (again bool) {
 // an engine may close an idle connection at any time.
 func (c *client) try() (out outcome) {
 	q := &c.req
-	st := c.g.stationFor(q.decision.Instance)
+	st := c.g.stations.of(q.decision.Instance)
 	defer func() { q.last, q.lastErr, q.lastFailure = q.decision.Instance, out.err, out.failure }()
 	given := false // the instance has had the request
 	for fresh := false; ; fresh = true {
@@ -177,6 +181,9 @@ func (c *client) tryOn(st *station, up *engineConn) outcome {
 	out := c.g.mover.move(t, c)
 	t.up, t.body = nil, nil
 	c.carry(nil)
+	if out.end == failed && c.hung.Load() {
+		out.failure, out.err, out.silent = scheduler.Hung, errHung, false
+	}
 	if out.keep && !c.expired.Load() && c.stop.Load() == stopNone {
 		st.warm.put(up, time.Now())
 	} else {

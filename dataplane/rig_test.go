@@ -62,6 +62,9 @@ func newEngine(t testing.TB, answer http.HandlerFunc, change ...func(*http.Serve
 	}
 	mux.HandleFunc("/metrics", page)
 	mux.HandleFunc("/metrics/", page)
+	for _, about := range []string{"/version", "/server_info", "/get_server_info", "/info", "/props", "/v1/loads"} {
+		mux.HandleFunc(about, http.NotFound)
+	}
 	mux.HandleFunc("/health", func(w http.ResponseWriter, r *http.Request) {})
 	mux.HandleFunc("/v1/models", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"object":"list","data":[{"id":%q,"object":"model","owned_by":"vllm","max_model_len":4096}]}`, e.models)

@@ -32,7 +32,8 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	q.meter.begin(now, a)
 	q.meter.see(a)
 	c.own(a)
-	q.decision.Reservation.FirstByte()
+	c.waitsFor.Store(nil)
+	q.decision.Reservation.FirstByte(now)
 	q.started, q.status = true, a.head.Status
 	c.g.account.firstByte(q, now)
 	c.bye = !q.head.KeepAlive || c.g.Draining() || a.mode == framedClose || a.mode == framedChunked && q.minor() == 0

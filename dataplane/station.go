@@ -1,7 +1,6 @@
 package dataplane
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -20,43 +19,29 @@ type station struct {
 	warm    *warm
 	ring    *ring.Ring[*waiter]
 	pending atomic.Int64 // requests that wait here
+	gone    atomic.Bool  // it is out of the table
 
 	base    string // the path of the instance's URL, before every request's own
 	fixed   []byte // header lines that every request to it gets
 	ownAuth bool   // fixed has the instance's own key
 }
 
-func (g *Gateway) newStation(inst *scheduler.Instance) (*station, error) {
-	u, err := url.Parse(inst.URL)
-	if err != nil {
-		return nil, fmt.Errorf("instance %s: %w", inst.Name, err)
-	}
+func (g *Gateway) newStation(inst *scheduler.Instance) *station {
 	st := &station{
 		inst: inst,
 		warm: &warm{addr: inst.Addr, dial: g.dial, watch: g.watch, limit: idleLimit},
 		ring: ring.New[*waiter](ringSize),
-		base: strings.TrimSuffix(u.EscapedPath(), "/"),
+	}
+	if u, err := url.Parse(inst.URL); err == nil { // the scheduler has checked it
+		st.base = strings.TrimSuffix(u.EscapedPath(), "/")
 	}
 	st.fixed = append(st.fixed, "Host: "+inst.Host+"\r\n"...)
 	if inst.APIKey != "" {
 		st.ownAuth = true
 		st.fixed = append(st.fixed, "Authorization: Bearer "+inst.APIKey+"\r\n"...)
 	}
-	return st, nil
-}
-
-// stationFor returns the station of inst. A decision that names none may wait
-// anywhere.
-func (g *Gateway) stationFor(inst *scheduler.Instance) *station {
-	all := g.stations()
-	if inst == nil {
-		return all[0]
-	}
-	return all[inst.ID]
+	return st
 }
 
 // PendingAt is how many requests are held whose first choice i was.
-func (g *Gateway) PendingAt(i *scheduler.Instance) int { return int(g.stationFor(i).pending.Load()) }
-
-// stations are indexed by the instances' IDs.
-func (g *Gateway) stations() []*station { return g.table }
+func (g *Gateway) PendingAt(i *scheduler.Instance) int { return int(g.stations.of(i).pending.Load()) }

@@ -3,6 +3,8 @@ package dataplane
 import (
 	"sync"
 	"time"
+
+	"penstock/scheduler"
 )
 
 // sweepEvery is how exact the data plane's time-outs are. One look at all
@@ -55,6 +57,24 @@ func (t *clients) late(now int64, dst []lateClient) []lateClient {
 	return dst
 }
 
+// stuck returns the clients whose request an instance that hangs keeps without
+// a byte.
+func (t *clients) stuck(dst []stuckClient) []stuckClient {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.all {
+		if at := c.waitsFor.Load(); at != nil && at.Hung() {
+			dst = append(dst, stuckClient{c, at})
+		}
+	}
+	return dst
+}
+
+type stuckClient struct {
+	c  *client
+	at *scheduler.Instance
+}
+
 type lateClient struct {
 	c        *client
 	deadline int64
@@ -77,6 +97,7 @@ func (g *Gateway) sweep(stop <-chan struct{}) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	var late []lateClient
+	var stuck []stuckClient
 	for {
 		select {
 		case <-stop:
@@ -87,7 +108,12 @@ func (g *Gateway) sweep(stop <-chan struct{}) {
 				l.c.expire(l.deadline)
 			}
 			clear(late)
-			for _, st := range g.stations() {
+			stuck = g.clients.stuck(stuck[:0])
+			for _, s := range stuck {
+				s.c.unhang(s.at)
+			}
+			clear(stuck)
+			for _, st := range g.stations.all() {
 				st.warm.sweep(now)
 			}
 			g.holder.freed()

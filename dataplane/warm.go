@@ -24,7 +24,7 @@ const (
 // top. fasthttp's HostClient is no choice here: it cannot drop one connection
 // whose peer has gone, and repeats requests by rules of its own.
 type warm struct {
-	addr    string
+	addr    func() string
 	dial    func(addr string) (net.Conn, error)
 	watch   *watcher
 	onClose func() // an idle connection went away by the engine's will
@@ -70,7 +70,7 @@ func (p *warm) get(now time.Time, fresh bool) (*engineConn, error) {
 }
 
 func (p *warm) fresh() (*engineConn, error) {
-	nc, err := p.dial(p.addr)
+	nc, err := p.dial(p.addr())
 	if err != nil {
 		return nil, err
 	}
@@ -205,8 +205,16 @@ func (p *warm) sweep(now time.Time) {
 // shut closes every idle connection and lets none come back.
 func (p *warm) shut() {
 	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.flush()
+}
+
+// flush closes every idle connection: they lead to where nobody should go.
+func (p *warm) flush() {
+	p.mu.Lock()
 	idle := p.idle
-	p.idle, p.closed = nil, true
+	p.idle = nil
 	p.mu.Unlock()
 	for _, c := range idle {
 		c.close()

@@ -22,7 +22,7 @@ func newPool(t *testing.T) *pool {
 	}
 	p := &pool{rig: &rig{t: t}, accepted: make(chan net.Conn, 64), evicted: make(chan struct{}, 64)}
 	p.warm = &warm{
-		addr: ln.Addr().String(), watch: runWatcher(t), limit: idleLimit, onClose: func() { p.evicted <- struct{}{} },
+		addr: func() string { return ln.Addr().String() }, watch: runWatcher(t), limit: idleLimit, onClose: func() { p.evicted <- struct{}{} },
 		dial: func(addr string) (net.Conn, error) { return net.Dial("tcp", addr) },
 	}
 	go func() {
@@ -222,7 +222,8 @@ func TestShutClosesAllAndTakesNoneBack(t *testing.T) {
 
 func TestDialThatFails(t *testing.T) {
 	p := newPool(t)
-	p.warm.addr = deadURL(t)[len("http://"):]
+	dead := deadURL(t)[len("http://"):]
+	p.warm.addr = func() string { return dead }
 	if c, err := p.get(time.Now(), false); err == nil || c != nil {
 		t.Errorf("got %v, %v", c, err)
 	}

@@ -9,7 +9,7 @@ import "testing"
 
 func TestDecidingAllocatesNothing(t *testing.T) {
 	for _, policy := range Policies() {
-		s := fleet(t, 64, policy)
+		s := fleetOf(t, 64, policy)
 		for _, i := range s.Instances() {
 			i.says(3, 0)
 		}
@@ -17,7 +17,7 @@ func TestDecidingAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, func() {
 			q.Rand = next(q.Rand)
 			d := s.Pick(q)
-			d.Reservation.FirstByte()
+			d.Reservation.FirstByte(0)
 			d.Reservation.Tokens(3)
 			d.Reservation.End()
 		}); n != 0 {

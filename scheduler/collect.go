@@ -11,9 +11,11 @@ func (s *Scheduler) Collect(w *telemetry.Writer) {
 	w.Family("penstock_decision_seconds", "histogram", "Time to decide which instance gets a request.")
 	w.Histogram("penstock_decision_seconds", s.decisions)
 	w.Family("penstock_policy_degraded_total", "counter", "Decisions that the policy took without a signal that it wants.")
-	if s.policy.signals {
-		w.Int("penstock_policy_degraded_total", int64(s.degraded.Load()), "policy", s.policy.name, "signal", "waiting")
+	for _, n := range s.policy.signals {
+		w.Int("penstock_policy_degraded_total", int64(s.degraded[n].Load()), "policy", s.policy.name, "signal", signalSources[n].name)
 	}
+	w.Family("penstock_panic", "gauge", "1 while more than half of the instances are out, so that it takes more to be taken out.")
+	w.Int("penstock_panic", one(s.fleet.panicking()))
 	all := make([]seen, 0, len(s.Instances()))
 	for _, i := range s.Instances() {
 		all = append(all, seen{i, i.Status()})
@@ -57,12 +59,18 @@ func collectLoad(w *telemetry.Writer, all []seen) {
 func collectHealth(w *telemetry.Writer, all []seen) {
 	w.Family("penstock_instance_up", "gauge", "1 while the instance can be given requests.")
 	for _, i := range all {
-		w.Int("penstock_instance_up", one(i.Status.State.routable()), "instance", i.Name, "model", i.model())
+		w.Int("penstock_instance_up", one(i.routable()), "instance", i.Name, "model", i.model())
 	}
 	w.Family("penstock_instance_state", "gauge", "1 at the state that the instance is in.")
 	for _, i := range all {
 		for s, name := range stateNames {
 			w.Int("penstock_instance_state", one(i.Status.State == State(s)), "instance", i.Name, "state", name)
+		}
+	}
+	w.Family("penstock_instance_transitions_total", "counter", "Changes of the instance's state, by what it became.")
+	for _, i := range all {
+		for s, n := range i.transitions() {
+			w.Int("penstock_instance_transitions_total", int64(n), "instance", i.Name, "to", stateNames[s])
 		}
 	}
 	byReason := func(name, help string, counts func(i *Instance) *[failures]telemetry.Counter) {
@@ -92,7 +100,7 @@ func collectScrapes(w *telemetry.Writer, all []seen) {
 	for _, i := range all {
 		w.Int("penstock_scrape_errors_total", int64(i.scrapeErrors.Load()), "instance", i.Name)
 	}
-	w.Family("penstock_signal_age_seconds", "gauge", "Age of what the engine last said; absent until it did.")
+	w.Family("penstock_signal_age_seconds", "gauge", "Age of what was last heard of the signal; absent until it was.")
 	for _, i := range all {
 		for _, s := range i.Signals {
 			if s.Age >= 0 {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMetricsSayWhatInstancesDo(t *testing.T) {
-	s := fleet(t, 2, "least-token")
+	s := fleetOf(t, 2, "least-token")
 	s.Instances()[0].says(3, 1)
 	s.Instances()[1].Failed(Unreachable)
 	s.Instances()[1].Failed(Timeout)

@@ -31,6 +31,7 @@ type Health struct {
 	ConnectTimeout  time.Duration // of a TCP connection
 	ResponseTimeout time.Duration // to an answer's first body byte; 0: none
 	ProbeEvery      time.Duration // between two looks at /health
+	Stall           time.Duration // nothing moves for so long: it hangs
 }
 
 // Scrape says how often an instance's metrics are read.
@@ -44,7 +45,7 @@ func DefaultConfig() Config {
 	return Config{
 		Policy: leastToken.name,
 		Engine: engine.Auto,
-		Health: Health{ConnectTimeout: time.Second, ProbeEvery: time.Second},
+		Health: Health{ConnectTimeout: time.Second, ProbeEvery: time.Second, Stall: 3 * time.Second},
 		Scrape: Scrape{Timeout: time.Second},
 	}
 }
@@ -54,8 +55,8 @@ func (c *Config) Validate() error {
 	if _, ok := policyNamed(c.Policy); !ok {
 		return fmt.Errorf("policy: %q is none of %s", c.Policy, strings.Join(Policies(), ", "))
 	}
-	if c.Engine != "" && !c.Engine.Known() {
-		return fmt.Errorf("engine: %q is none of %v", c.Engine, engine.Kinds())
+	if err := knownKind(c.Engine); err != nil {
+		return fmt.Errorf("engine: %w", err)
 	}
 	for _, b := range []struct {
 		key          string
@@ -64,6 +65,7 @@ func (c *Config) Validate() error {
 		{"health.connect_timeout", c.Health.ConnectTimeout, time.Millisecond, time.Minute},
 		{"health.response_timeout", c.Health.ResponseTimeout, 0, 24 * time.Hour},
 		{"health.probe_every", c.Health.ProbeEvery, 10 * time.Millisecond, time.Hour},
+		{"health.stall", c.Health.Stall, 50 * time.Millisecond, time.Hour},
 		{"scrape.every", c.Scrape.Every, 0, time.Hour},
 		{"scrape.timeout", c.Scrape.Timeout, time.Millisecond, time.Minute},
 	} {
@@ -77,15 +79,38 @@ func (c *Config) Validate() error {
 func (c *Config) validateInstances() error {
 	names := make(map[string]bool, len(c.Instances))
 	for n, i := range c.Instances {
-		switch {
-		case i.Name == "":
+		if i.Name == "" {
 			return fmt.Errorf("instances: number %d has no name", n+1)
-		case names[i.Name]:
+		}
+		if err := i.validate(); err != nil {
+			return fmt.Errorf("instances: %w", err)
+		}
+		if names[i.Name] {
 			return fmt.Errorf("instances: %s stands twice", i.Name)
-		case i.MaxInFlight < 0 || i.MaxInFlight > 1<<20:
-			return fmt.Errorf("instances: %s: max_in_flight %d is out of range: 0 to %d", i.Name, i.MaxInFlight, 1<<20)
 		}
 		names[i.Name] = true
 	}
 	return nil
+}
+
+// validate says what is wrong with an instance's options.
+func (c *InstanceConfig) validate() error {
+	if c.Name == "" {
+		return fmt.Errorf("%s has no name", c.URL)
+	}
+	if c.MaxInFlight < 0 || c.MaxInFlight > 1<<20 {
+		return fmt.Errorf("%s: max_in_flight %d is out of range: 0 to %d", c.Name, c.MaxInFlight, 1<<20)
+	}
+	if err := knownKind(c.Engine); err != nil {
+		return fmt.Errorf("%s: engine: %w", c.Name, err)
+	}
+	return nil
+}
+
+// knownKind refuses an engine that is not in the table.
+func knownKind(k engine.Kind) error {
+	if k == "" || k.Known() {
+		return nil
+	}
+	return fmt.Errorf("%q is none of %v", k, engine.Kinds())
 }

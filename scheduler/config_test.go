@@ -44,8 +44,8 @@ func TestInstanceNeedsAnAddress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i := s.Instances()[0]; i.Addr != addr || i.Host != host {
-			t.Errorf("%s: addr %s host %s", url, i.Addr, i.Host)
+		if i := s.Instances()[0]; i.Addr() != addr || i.Host != host {
+			t.Errorf("%s: addr %s host %s", url, i.Addr(), i.Host)
 		}
 	}
 	f("http://10.0.0.1:8000", "10.0.0.1:8000", "10.0.0.1:8000")

@@ -14,17 +14,17 @@ const (
 // own words carried forward.
 func (i *Instance) full() bool {
 	mine := i.row.inFlight.Load()
-	if i.maxInFlight > 0 {
-		return mine >= i.maxInFlight
+	if most := i.options.maxInFlight; most > 0 {
+		return mine >= most
 	}
-	live := engine.Signals(i.said.live.Load())
+	live := i.live()
 	switch {
-	case live == 0: // it does not say how it is: there is nothing to go by
-		return false
 	case i.waiting(live) > 0:
 		return true
 	case live.Has(engine.HasKVUsage) && i.said.kvUsage.Load() >= kvFull:
 		return true
+	case !live.Has(engine.HasRunning): // it does not say how many it runs: there is nothing to go by
+		return false
 	}
 	return mine+i.said.foreign.Load() > i.known()
 }

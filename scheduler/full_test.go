@@ -7,7 +7,7 @@ import (
 )
 
 func TestWaitingInsideTheEngineIsFull(t *testing.T) {
-	s := fleet(t, 1, "least-token")
+	s := fleetOf(t, 1, "least-token")
 	i := s.Instances()[0]
 	i.says(4, 2)
 	if !i.full() {
@@ -22,7 +22,7 @@ func TestWaitingInsideTheEngineIsFull(t *testing.T) {
 // The engine fills the place of a request that ended from its queue: we need
 // not wait for the next report to know.
 func TestWaitingGoesDownAsOursEnd(t *testing.T) {
-	s := fleet(t, 1, "least-token")
+	s := fleetOf(t, 1, "least-token")
 	i := s.Instances()[0]
 	d := []Decision{pick(t, s, ask("m")), pick(t, s, ask("m")), pick(t, s, ask("m"))}
 	i.says(1, 2)
@@ -37,7 +37,7 @@ func TestWaitingGoesDownAsOursEnd(t *testing.T) {
 }
 
 func TestKVCacheWithoutRoomIsFull(t *testing.T) {
-	i := fleet(t, 1, "least-token").Instances()[0]
+	i := fleetOf(t, 1, "least-token").Instances()[0]
 	usage := func(u float64) func(*engine.Reading) { return func(r *engine.Reading) { r.KVUsage = u } }
 	i.says(1, 0, usage(0.979))
 	if i.full() {
@@ -50,7 +50,7 @@ func TestKVCacheWithoutRoomIsFull(t *testing.T) {
 }
 
 func TestLearnedLimitRisesWithWhatWasSeen(t *testing.T) {
-	s := fleet(t, 1, "least-token")
+	s := fleetOf(t, 1, "least-token")
 	i := s.Instances()[0]
 	fill := func() (n int) {
 		for s.Pick(ask("m")).Verdict == Picked {
@@ -77,7 +77,7 @@ func TestLearnedLimitRisesWithWhatWasSeen(t *testing.T) {
 }
 
 func TestStatedConcurrencyIsBelieved(t *testing.T) {
-	s := fleet(t, 1, "least-token")
+	s := fleetOf(t, 1, "least-token")
 	s.Instances()[0].says(0, 0, func(r *engine.Reading) { r.MaxConcurrency = 40 })
 	n := 0
 	for s.Pick(ask("m")).Verdict == Picked {
@@ -90,7 +90,7 @@ func TestStatedConcurrencyIsBelieved(t *testing.T) {
 
 // Old engines do not state it, but the size of their cache and of a context.
 func TestConcurrencyFollowsFromTheCache(t *testing.T) {
-	s := fleet(t, 1, "least-token") // a context of 4096
+	s := fleetOf(t, 1, "least-token") // a context of 4096
 	s.Instances()[0].says(0, 0, func(r *engine.Reading) { r.KVCapacityTokens = 30 * 4096 })
 	n := 0
 	for s.Pick(ask("m")).Verdict == Picked {
@@ -104,7 +104,7 @@ func TestConcurrencyFollowsFromTheCache(t *testing.T) {
 // Between two reports our own account carries the estimate: many short requests
 // in a row do not fill an instance, requests of others do.
 func TestOursAreCountedOnce(t *testing.T) {
-	s := fleet(t, 1, "least-token")
+	s := fleetOf(t, 1, "least-token")
 	i := s.Instances()[0]
 	i.says(0, 0)
 	for range 1000 {
@@ -124,7 +124,7 @@ func TestOursAreCountedOnce(t *testing.T) {
 }
 
 func TestSilentEngineIsNotFullForEver(t *testing.T) {
-	i := fleet(t, 1, "least-token").Instances()[0]
+	i := fleetOf(t, 1, "least-token").Instances()[0]
 	i.says(4, 9)
 	i.said.live.Store(0) // what the keeper does after a few misses
 	if i.full() {

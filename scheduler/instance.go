@@ -1,9 +1,9 @@
 package scheduler
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"sync/atomic"
 
@@ -14,22 +14,28 @@ import (
 // Instance is one engine process behind one address. Its identity never
 // changes; the rest is atomics and a health with a lock of its own.
 type Instance struct {
-	ID     int    // dense, the index in Scheduler.Instances
 	Name   string // unique
 	URL    string // http://host:port
-	Addr   string // to dial: host:port
 	Host   string // the Host header
 	APIKey string // goes to the engine; empty: none
 
-	maxInFlight int64 // 0: learned
-	row         row
-	said        said
-	ramp        ramp
-	health      health
+	options  options
+	address  address
+	draining atomic.Uint32 // drainAsked, drainRemoved
+	kept     bool          // has a keeper; fleet.mu guards it
 
-	models  atomic.Pointer[[]engine.Model] // nil: not heard yet
-	kind    atomic.Pointer[engine.Kind]
-	heardAt atomic.Int64 // when the report in said was asked for, ns since 1970; 0: never
+	row    row
+	said   said
+	ramp   ramp
+	health health
+
+	signals [signalCount]signal
+
+	models   atomic.Pointer[[]engine.Model] // nil: not heard yet
+	kind     atomic.Pointer[engine.Kind]
+	version  atomic.Pointer[string] // of the engine; nil: not heard
+	heardAt  atomic.Int64           // when the report in said was asked for, ns since 1970; 0: never
+	outdated atomic.Bool            // it said that it serves something else
 
 	picked       telemetry.Counter
 	failed       [failures]telemetry.Counter
@@ -37,13 +43,26 @@ type Instance struct {
 	scrapes      *telemetry.Histogram
 	scrapeErrors telemetry.Counter
 
-	log  *slog.Logger
-	free func() // tells whoever holds requests that there may be room
-	kick chan struct{}
+	log   *slog.Logger
+	fleet *fleet
+	free  func() // tells whoever holds requests that there may be room
+	kick  chan struct{}
 }
 
-// newInstance checks the configuration of one.
-func newInstance(id int, cfg InstanceConfig, log *slog.Logger, free func()) (*Instance, error) {
+// options are what may be said of an instance beside its URL. A URL whose
+// options change is another instance.
+type options struct {
+	name, apiKey string
+	engine       engine.Kind
+	maxInFlight  int64 // 0: learned
+}
+
+// check says what is wrong with the configuration of an instance, and returns
+// its URL, parsed.
+func (s *Scheduler) check(cfg InstanceConfig) (*url.URL, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("instance %w", err)
+	}
 	u, err := url.Parse(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("instance %s: %w", cfg.Name, err)
@@ -51,19 +70,31 @@ func newInstance(id int, cfg InstanceConfig, log *slog.Logger, free func()) (*In
 	if u.Scheme != "http" || u.Hostname() == "" {
 		return nil, fmt.Errorf("instance %s: %q: need a URL such as http://10.0.0.11:8000", cfg.Name, u.Redacted())
 	}
-	port := u.Port()
-	if port == "" {
-		port = "80"
+	return u, nil
+}
+
+func (s *Scheduler) options(cfg InstanceConfig) options {
+	return options{
+		name: cfg.Name, apiKey: cfg.APIKey, maxInFlight: int64(cfg.MaxInFlight),
+		engine: cmp.Or(cfg.Engine, s.cfg.Engine, engine.Auto),
+	}
+}
+
+// newInstance makes one of a configuration that was checked.
+func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
+	u, err := s.check(cfg)
+	if err != nil {
+		panic(err)
 	}
 	i := &Instance{
-		ID: id, Name: cfg.Name, URL: cfg.URL, Host: u.Host, APIKey: cfg.APIKey,
-		Addr: net.JoinHostPort(u.Hostname(), port), maxInFlight: int64(cfg.MaxInFlight),
-		scrapes: telemetry.NewHistogram(scrapeBounds), log: log.With("instance", cfg.Name), free: free,
-		kick: make(chan struct{}, 1),
+		Name: cfg.Name, URL: cfg.URL, Host: u.Host, APIKey: cfg.APIKey, options: s.options(cfg),
+		scrapes: telemetry.NewHistogram(scrapeBounds), log: s.log.With("instance", cfg.Name),
+		fleet: &s.fleet, free: s.free, kick: make(chan struct{}, 1),
 	}
-	kind := cfg.Engine
-	i.kind.Store(&kind)
-	return i, nil
+	i.address.init(u.Hostname(), cmp.Or(u.Port(), "80"))
+	i.kind.Store(&i.options.engine)
+	i.doubt()
+	return i
 }
 
 // scrapeBounds are few: they are multiplied by the number of instances.
@@ -78,6 +109,17 @@ func (i *Instance) Context() (longest int) {
 		}
 	}
 	return longest
+}
+
+// Addr is where to dial: host:port, with the host's address where it is known.
+func (i *Instance) Addr() string { return i.address.dial() }
+
+// AskModels says that a request was answered as if the instance served
+// something else than it said: it is asked again soon.
+func (i *Instance) AskModels() {
+	if !i.outdated.Swap(true) {
+		i.wake()
+	}
 }
 
 // wake makes the keeper look at once.

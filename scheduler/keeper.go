@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"syscall"
@@ -14,11 +13,15 @@ import (
 )
 
 const (
-	// modelsEvery is how often an instance is asked what it serves.
+	// modelsEvery is how often an instance is asked what it serves, and
+	// modelsAgain how soon again when an answer contradicts it.
 	modelsEvery = 30 * time.Second
-	// knockEvery is how often an instance that refuses is looked at: a refused
-	// connection costs microseconds, and an engine that starts is wanted soon.
-	knockEvery = 150 * time.Millisecond
+	modelsAgain = time.Second
+	// knockEvery is how often an instance that refuses, or says that it is not
+	// ready, is looked at: it costs microseconds, and an engine that starts is
+	// wanted soon. After some minutes it is a matter of seconds no more.
+	knockEvery = 100 * time.Millisecond
+	knockShare = 600 // of the time that it has been waited for
 	// rampEvery is how often a share that grows is set anew.
 	rampEvery = 250 * time.Millisecond
 	// mostFlaps bounds how far the probes of a flapping instance go apart: by
@@ -28,6 +31,9 @@ const (
 	badProbes = 2
 	// badScrapes in a row make its last report worthless.
 	badScrapes = 3
+	// looks is how many times an instance at work is looked at within the time
+	// that makes a hang.
+	looks = 8
 )
 
 // reader is how a keeper reads its engine: engine.Client, or a test's.
@@ -35,6 +41,8 @@ type reader interface {
 	Scrape(ctx context.Context, r *engine.Reading) error
 	Health(ctx context.Context) error
 	Models(ctx context.Context) ([]engine.Model, error)
+	Generate(ctx context.Context, model string) error
+	HangUp()
 	Close()
 }
 
@@ -44,27 +52,39 @@ type keeper struct {
 	sched  *Scheduler
 	inst   *Instance
 	engine reader
-	log    *slog.Logger
 
-	reading engine.Reading
-	pace    pace
-	flaps   int    // ejections seen
-	moved   uint64 // row.moved at the last probe
+	reading  engine.Reading
+	has      engine.Signals // of the last report
+	pace     pace
+	judge    judge
+	progress progress
+	flaps    int    // ejections seen
+	moved    uint64 // row.moved at the last probe
+	dialed   string // the address that the engine's connection leads to
 
 	scrapeAt, probeAt, modelsAt time.Time
+	asked                       time.Time // when it was last asked for its models
 	back                        time.Time // when it came back; zero: its share is whole
+	since                       time.Time // when it began not to be routable; zero: it is
 	badProbes, badScrapes       int
 	locked                      bool // it wants a key that we do not have
 }
 
-func newKeeper(s *Scheduler, i *Instance) (*keeper, error) {
-	c, err := engine.NewClient(engine.Options{URL: i.URL, APIKey: i.APIKey, Kind: *i.kind.Load(), Timeout: s.cfg.Scrape.Timeout})
+func newKeeper(s *Scheduler, i *Instance) *keeper {
+	c, err := engine.NewClient(engine.Options{
+		URL: i.URL, APIKey: i.APIKey, Kind: i.options.engine, Timeout: s.cfg.Scrape.Timeout, Addr: i.Addr,
+	})
 	if err != nil {
-		return nil, err
+		panic(fmt.Sprintf("instance %s was checked: %v", i.Name, err))
 	}
-	return &keeper{sched: s, inst: i, engine: c, log: i.log, pace: pace{fixed: s.cfg.Scrape.Every}}, nil
+	return keeperOf(s, i, c)
 }
 
+func keeperOf(s *Scheduler, i *Instance, r reader) *keeper {
+	return &keeper{sched: s, inst: i, engine: r, pace: pace{fixed: s.cfg.Scrape.Every}, dialed: i.Addr()}
+}
+
+// run ends with ctx, or when the instance has left.
 func (k *keeper) run(ctx context.Context) {
 	defer k.engine.Close()
 	alarm := time.NewTimer(0)
@@ -77,6 +97,9 @@ func (k *keeper) run(ctx context.Context) {
 		case <-k.inst.kick:
 			k.kicked(time.Now())
 		}
+		if k.inst.leaves() && k.inst.row.inFlight.Load() == 0 && k.sched.departed(k.inst) {
+			return
+		}
 		k.visit(ctx)
 		if ctx.Err() != nil {
 			return
@@ -85,8 +108,8 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
-// kicked says that a request failed: at the first ejection the engine is looked
-// at at once, if it keeps failing after each return more and more slowly.
+// kicked says that something happened: at the first ejection the engine is
+// looked at at once, if it keeps failing after each return more and more slowly.
 func (k *keeper) kicked(now time.Time) {
 	_, _, flaps := k.inst.standing()
 	switch {
@@ -96,14 +119,29 @@ func (k *keeper) kicked(now time.Time) {
 		k.probeAt = now
 	}
 	k.flaps = flaps
+	if k.inst.outdated.Swap(false) {
+		k.modelsAt = k.asked.Add(modelsAgain)
+	}
+	if to := k.inst.Addr(); to != k.dialed {
+		k.dialed = to
+		k.engine.HangUp()
+	}
 }
 
 // visit does what is due.
 func (k *keeper) visit(ctx context.Context) {
+	if !k.attends() {
+		k.has = 0
+		if k.since.IsZero() {
+			k.since = time.Now()
+		}
+	} else {
+		k.since = time.Time{}
+	}
 	if now := time.Now(); !now.Before(k.probeAt) {
 		k.probe(ctx)
 	}
-	if !k.inst.State().routable() || ctx.Err() != nil {
+	if !k.attends() || ctx.Err() != nil {
 		return
 	}
 	if now := time.Now(); !now.Before(k.scrapeAt) {
@@ -112,6 +150,7 @@ func (k *keeper) visit(ctx context.Context) {
 	if now := time.Now(); !now.Before(k.modelsAt) {
 		k.ask(ctx)
 	}
+	k.watch(time.Now())
 	if !k.back.IsZero() {
 		k.inst.ramp.advance(time.Since(k.back))
 		if k.inst.ramp.over() {
@@ -120,14 +159,30 @@ func (k *keeper) visit(ctx context.Context) {
 	}
 }
 
+// attends says whether the instance's load and models matter: whether it is in,
+// or drains.
+func (k *keeper) attends() bool {
+	switch State(k.inst.health.state.Load()) {
+	case Healthy, Suspect:
+		return true
+	case Starting:
+		return !k.inst.health.waits.Load()
+	}
+	return false
+}
+
 // next is when something is due.
 func (k *keeper) next() time.Time {
 	next := k.probeAt
-	if k.inst.State().routable() {
-		next = earliest(next, k.scrapeAt, k.modelsAt)
-		if !k.back.IsZero() {
-			next = earliest(next, time.Now().Add(rampEvery))
-		}
+	if !k.attends() {
+		return next
+	}
+	next = earliest(next, k.scrapeAt, k.modelsAt)
+	if !k.back.IsZero() {
+		next = earliest(next, time.Now().Add(rampEvery))
+	}
+	if k.inst.row.inFlight.Load() > 0 {
+		next = earliest(next, time.Now().Add(k.sched.cfg.Health.Stall/looks))
 	}
 	return next
 }
@@ -136,135 +191,69 @@ func earliest(times ...time.Time) time.Time {
 	return slices.MinFunc(times, time.Time.Compare)
 }
 
-// probe asks /health. An engine that has none is alive too if anything else
-// shows that it is one.
-func (k *keeper) probe(ctx context.Context) {
-	err := k.engine.Health(ctx)
-	if ctx.Err() != nil {
-		return
+// watch looks at what moves, and at what is to be believed.
+func (k *keeper) watch(now time.Time) {
+	k.trust(now)
+	k.progress.look(k.inst, now)
+	stall := k.sched.cfg.Health.Stall
+	if k.sched.fleet.panicking() {
+		stall *= panicFactor
 	}
-	if engine.Ours(err) {
-		k.probeAt = time.Now().Add(jitter(k.sched.cfg.Health.ProbeEvery))
-		return
+	if still := k.progress.hung(k.inst, now, stall); still > 0 {
+		r := &k.inst.row
+		k.inst.fault(Hung, fmt.Sprintf("hung: nothing moved for %v, with %d requests in flight, %d of them without a byte",
+			still.Round(10*time.Millisecond), r.inFlight.Load(), r.prompts.underWay.Load()))
 	}
-	moved := k.inst.row.moved.Load()
-	switch {
-	case statusOf(err) > 0 && statusOf(err) < 500:
-		if err = k.recognize(ctx, err); ctx.Err() != nil {
-			return
-		}
-	case errors.Is(err, engine.ErrTimeout) && moved != k.moved && k.inst.State().routable():
-		err = nil // too busy to answer us, but not its clients
-	}
-	k.moved = moved
-	k.probeAt = time.Now().Add(jitter(k.sched.cfg.Health.ProbeEvery))
-	if err == nil {
-		k.badProbes = 0
-		k.welcome(ctx)
-		return
-	}
-	k.badProbes++
-	refused := errors.Is(err, syscall.ECONNREFUSED)
-	switch {
-	case !k.inst.State().routable():
-	case refused:
-		k.inst.Failed(Refused)
-	case k.badProbes >= badProbes, k.inst.State() == Starting:
-		k.log.Warn("probe failed", "err", err)
-		k.inst.Failed(Probe)
-	}
-	if refused {
-		k.probeAt = time.Now().Add(jitter(min(knockEvery, k.sched.cfg.Health.ProbeEvery)))
-	}
-}
-
-// recognize says whether what answers /health with such a status is an engine:
-// one that has told its models or its metrics, or does now. A wrong port is
-// often somebody's web server, which answers everything with 404.
-func (k *keeper) recognize(ctx context.Context, health error) error {
-	if k.inst.models.Load() == nil {
-		k.ask(ctx)
-	}
-	if k.inst.models.Load() != nil || k.inst.heardAt.Load() != 0 {
-		return nil
-	}
-	if k.scrape(ctx); k.inst.heardAt.Load() != 0 {
-		return nil
-	}
-	return fmt.Errorf("it does not answer like an engine, is the port right? %w; /metrics and /v1/models tell nothing either", health)
-}
-
-// statusOf is the status that the engine answered with, 0 if err is something
-// else.
-func statusOf(err error) int {
-	var status *engine.StatusError
-	if errors.As(err, &status) {
-		return status.Code
-	}
-	return 0
-}
-
-// welcome lets an instance in whose probe went well. It is asked for its models
-// and its load before it gets a request.
-func (k *keeper) welcome(ctx context.Context) {
-	state := k.inst.State()
-	if state == Healthy || state == Draining {
-		return
-	}
-	if state != Suspect {
-		k.ask(ctx)
-		k.scrape(ctx)
-	}
-	if k.inst.State() != state || ctx.Err() != nil {
-		return // it failed meanwhile
-	}
-	if state == Ejected {
-		k.back = time.Now()
-	}
-	k.inst.recovered()
 }
 
 // scrape reads the engine's report, and publishes it.
 func (k *keeper) scrape(ctx context.Context) {
-	before, ended := k.inst.row.inFlight.Load(), k.inst.row.ended.Load()
+	i := k.inst
+	before, ended, streams := i.row.inFlight.Load(), i.row.ended.Load(), i.row.streams.Load()
 	tokens := k.reading.GenerationTokens
 	err := k.engine.Scrape(ctx, &k.reading)
 	if ctx.Err() != nil {
 		return
 	}
+	now := time.Now()
 	if err != nil {
 		k.unread(err)
 		return
 	}
 	if k.badScrapes >= badScrapes {
-		k.log.Info("metrics are read again")
+		i.log.Info("metrics are read again")
 	}
 	k.badScrapes = 0
 	k.pace.took(k.reading.Took)
-	k.inst.scrapes.Observe(k.reading.Took)
-	k.scrapeAt = time.Now().Add(jitter(k.pace.interval()))
+	i.scrapes.Observe(k.reading.Took)
+	k.scrapeAt = now.Add(jitter(k.pace.interval()))
 	if k.reading.GenerationTokens < tokens { // it was restarted
-		k.inst.said.known.Store(0)
-		k.modelsAt = time.Now()
+		i.said.known.Store(0)
+		k.modelsAt = now
 	}
-	k.inst.report(&k.reading, before, ended)
+	k.has = k.reading.Has
+	k.judge.heard(i, &k.reading, min(streams, i.row.streams.Load()), now)
+	i.report(&k.reading, before, ended)
+	k.trust(now)
+	if k.reading.Asleep && k.attends() {
+		i.rest("asleep")
+	}
 }
 
 // unread deals with a scrape that failed. Metrics are no condition for getting
-// requests: after a few misses the last report is dropped, and our own account
-// has to do.
+// requests: after a few misses our own account has to do.
 func (k *keeper) unread(err error) {
 	k.inst.scrapeErrors.Inc()
 	k.badScrapes++
 	if k.badScrapes == badScrapes {
-		k.log.Warn("metrics cannot be read; the router's own account has to do", "err", err)
+		k.inst.log.Warn("metrics cannot be read; the router's own account has to do", "err", err)
 	}
 	if k.badScrapes >= badScrapes {
-		k.inst.said.live.Store(0)
-		k.inst.free()
+		k.has = 0
+		k.trust(time.Now())
 	}
 	k.scrapeAt = time.Now().Add(jitter(k.pace.after(k.badScrapes)))
-	if errors.Is(err, syscall.ECONNREFUSED) && k.inst.State().routable() {
+	if errors.Is(err, syscall.ECONNREFUSED) && k.attends() {
 		k.inst.Failed(Refused)
 	}
 }
@@ -272,11 +261,12 @@ func (k *keeper) unread(err error) {
 // ask reads which models the engine serves. One that does not say may serve
 // anything.
 func (k *keeper) ask(ctx context.Context) {
-	k.modelsAt = time.Now().Add(jitter(modelsEvery))
+	k.asked = time.Now()
+	k.modelsAt = k.asked.Add(jitter(modelsEvery))
 	models, err := k.engine.Models(ctx)
 	if locked := statusOf(err) == 401 || statusOf(err) == 403; locked != k.locked && ctx.Err() == nil {
 		if k.locked = locked; locked {
-			k.log.Warn("the engine wants a key for /v1/models: give the instance an api_key_file, or it may refuse every request", "err", err)
+			k.inst.log.Warn("the engine wants a key for /v1/models: give the instance an api_key_file, or it may refuse every request", "err", err)
 		}
 	}
 	if err != nil {
@@ -288,37 +278,14 @@ func (k *keeper) ask(ctx context.Context) {
 	}
 }
 
-// report publishes what the engine said. before and ended are our account's
-// words of when it was asked.
-func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
-	running, waiting := int64(r.Running), int64(r.Waiting)
-	mine := max(before, i.row.inFlight.Load())
-	i.said.running.Store(running)
-	i.said.waiting.Store(waiting)
-	i.said.kvUsage.Store(int64(r.KVUsage * 1e6))
-	i.said.kvSize.Store(r.KVCapacityTokens)
-	i.said.foreign.Store(max(running+waiting-mine, 0))
-	i.said.ended.Store(ended)
-	if waiting == 0 {
-		i.said.known.Store(max(i.said.known.Load(), running, i.stated(r)))
+// statusOf is the status that the engine answered with, 0 if err is something
+// else.
+func statusOf(err error) int {
+	var status *engine.StatusError
+	if errors.As(err, &status) {
+		return status.Code
 	}
-	if kind := i.kind.Load(); *kind != r.Kind {
-		read := r.Kind
-		i.kind.Store(&read)
-	}
-	i.heardAt.Store(r.At.UnixNano())
-	i.said.live.Store(uint32(r.Has))
-	i.free()
-}
-
-// stated is how many requests of full length the engine has room for: as it
-// says, or as its KV cache and its context do.
-func (i *Instance) stated(r *engine.Reading) int64 {
-	longest := i.Context()
-	if r.MaxConcurrency > 0 || longest == 0 {
-		return int64(r.MaxConcurrency)
-	}
-	return r.KVCapacityTokens / int64(longest)
+	return 0
 }
 
 // jitter keeps many keepers from asking in step: a tenth more or less.

@@ -8,7 +8,6 @@ type load struct {
 	requests int64 // in it: ours, and what others sent
 	waiting  int64 // of them in the engine's own queue
 	tokens   int64 // of work: prompts not yet answered, output still to come
-	live     bool  // the engine's report counts in it
 }
 
 // load reads the instance's account. What others sent and what waits inside is
@@ -18,15 +17,16 @@ func (i *Instance) load(requestTokens int64) load {
 		requests: i.row.inFlight.Load(),
 		tokens:   i.row.prefill.Load() + i.row.decode.Load(),
 	}
-	live := engine.Signals(i.said.live.Load())
-	if live == 0 {
-		return l
+	live := i.live()
+	if live.Has(engine.HasRunning) {
+		foreign := i.said.foreign.Load()
+		l.requests += foreign
+		l.tokens += foreign * requestTokens
 	}
-	l.live = true
-	foreign := i.said.foreign.Load()
-	l.requests += foreign
-	l.waiting = i.waiting(live)
-	l.tokens += (foreign + l.waiting) * requestTokens
+	if live.Has(engine.HasWaiting) {
+		l.waiting = i.waiting(live)
+		l.tokens += l.waiting * requestTokens
+	}
 	return l
 }
 

@@ -4,9 +4,11 @@ import "sync"
 
 // scratch is the memory of one decision.
 type scratch struct {
-	usable []candidate // could take it now
-	spare  []candidate // could, but others are better: suspect, starting, returning
-	full   []candidate
+	usable    []candidate // could take it now
+	returning []candidate // could, but have their whole share not yet
+	spare     []candidate // could, but others are better: suspect, starting, returning with their share
+	full      []candidate
+	last      []candidate // out, in a panic
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -19,7 +21,7 @@ const reservations = 4
 // place there, which the caller gives back by Reservation.End.
 func (s *Scheduler) Pick(q *Query) Decision {
 	snap := s.snapshot.Load()
-	serving, known := snap.serving(q.Model)
+	serving, known := snap.serving(q.Model, q.PromptTokens)
 	sc := scratches.Get().(*scratch)
 	defer scratches.Put(sc)
 	turn := s.turn.Add(1)
@@ -34,6 +36,8 @@ func (s *Scheduler) Pick(q *Query) Decision {
 			d := s.choose(q, turn, sc.full)
 			d.Verdict = Full
 			return d
+		case len(sc.last) > 0:
+			from = sc.last
 		case known:
 			return Decision{Verdict: NoInstance, Policy: s.policy.name}
 		default:
@@ -57,29 +61,61 @@ func (s *Scheduler) choose(q *Query, turn uint64, from []candidate) Decision {
 	if len(from) == 1 {
 		d.Reason = "the only one that can"
 	}
-	if s.policy.signals && !from[i].load.live {
-		d.Degraded = "waiting"
-		s.degraded.Inc()
+	if set := from[i].inst.missing(s.policy.signals); set != 0 {
+		d.Degraded = missingNames[set]
+		for _, n := range s.policy.signals {
+			if set&(1<<n) != 0 {
+				s.degraded[n].Inc()
+			}
+		}
 	}
 	return d
 }
 
-// sort puts the instances in the three heaps. One that returned from an
-// ejection is passed over for most requests at first, less and less.
+// sort puts the instances in heaps.
 func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
-	sc.usable, sc.spare, sc.full = sc.usable[:0], sc.spare[:0], sc.full[:0]
+	sc.usable, sc.returning, sc.spare, sc.full, sc.last = sc.usable[:0], sc.returning[:0], sc.spare[:0], sc.full[:0], sc.last[:0]
 	for _, i := range serving {
+		if q.Tried.has(i) || q.Only != nil && q.Only != i {
+			continue
+		}
 		state := i.State()
-		if !state.routable() || q.Tried.has(i) || q.Only != nil && q.Only != i {
+		if !i.routable() {
+			if state == Ejected && i.lastResort() {
+				sc.last = append(sc.last, candidate{inst: i, load: i.load(requestTokens)})
+			}
 			continue
 		}
 		c := candidate{inst: i, load: i.load(requestTokens)}
 		switch {
 		case i.full():
 			sc.full = append(sc.full, c)
-		case state == Healthy && i.ramp.admits(q.Rand):
+		case state != Healthy:
+			sc.spare = append(sc.spare, c)
+		case i.ramp.over():
 			sc.usable = append(sc.usable, c)
 		default:
+			sc.returning = append(sc.returning, c)
+		}
+	}
+	sc.ramp()
+}
+
+// ramp lets those that returned from an ejection take their share of what the
+// others have in flight.
+func (sc *scratch) ramp() {
+	if len(sc.returning) == 0 {
+		return
+	}
+	var others int64
+	for _, c := range sc.usable {
+		others += c.load.requests
+	}
+	n := int64(len(sc.usable))
+	for _, c := range sc.returning {
+		if n == 0 || c.inst.ramp.admits(c.load.requests, others, n) {
+			sc.usable = append(sc.usable, c)
+		} else {
 			sc.spare = append(sc.spare, c)
 		}
 	}
@@ -87,7 +123,7 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 
 // any is an instance to wait for where there was no time to choose.
 func (sc *scratch) any() *Instance {
-	for _, c := range [][]candidate{sc.usable, sc.spare, sc.full} {
+	for _, c := range [][]candidate{sc.usable, sc.spare, sc.full, sc.last} {
 		if len(c) > 0 {
 			return c[0].inst
 		}

@@ -8,14 +8,14 @@ import (
 )
 
 func TestModelDecidesWhoMayServe(t *testing.T) {
-	s := fleet(t, 3, "round-robin")
+	s := fleetOf(t, 3, "round-robin")
 	s.Instances()[1].models.Store(&[]engine.Model{{ID: "other", MaxLen: 10}, {ID: "lora", Parent: "other"}})
 	s.republish()
 	for range 6 {
-		if d := pick(t, s, ask("other")); d.Instance.ID != 1 {
+		if d := pick(t, s, ask("other")); index(s, d.Instance) != 1 {
 			t.Errorf("the request went to %s, which does not serve it", d.Instance.Name)
 		}
-		if d := pick(t, s, ask("m")); d.Instance.ID == 1 {
+		if d := pick(t, s, ask("m")); index(s, d.Instance) == 1 {
 			t.Error("the request went to the one that does not serve it")
 		}
 	}
@@ -28,10 +28,10 @@ func TestModelDecidesWhoMayServe(t *testing.T) {
 }
 
 func TestInstanceThatSaysNoModelsMayServeAny(t *testing.T) {
-	s := fleet(t, 2, "round-robin")
+	s := fleetOf(t, 2, "round-robin")
 	s.Instances()[1].models.Store(nil)
 	s.republish()
-	if d := pick(t, s, ask("anything")); d.Instance.ID != 1 {
+	if d := pick(t, s, ask("anything")); index(s, d.Instance) != 1 {
 		t.Errorf("picked %s", d.Instance.Name)
 	}
 	s.Instances()[1].Failed(Refused)
@@ -41,7 +41,7 @@ func TestInstanceThatSaysNoModelsMayServeAny(t *testing.T) {
 }
 
 func TestNothingAliveIsNoInstance(t *testing.T) {
-	s := fleet(t, 2, "least-token")
+	s := fleetOf(t, 2, "least-token")
 	for _, i := range s.Instances() {
 		i.Failed(Refused)
 	}
@@ -51,7 +51,7 @@ func TestNothingAliveIsNoInstance(t *testing.T) {
 }
 
 func TestTriedIsNotTriedAgain(t *testing.T) {
-	s := fleet(t, 3, "least-token")
+	s := fleetOf(t, 3, "least-token")
 	q := ask("m")
 	for range 3 {
 		d := pick(t, s, q)
@@ -66,21 +66,21 @@ func TestTriedIsNotTriedAgain(t *testing.T) {
 }
 
 func TestSuspectIsUsedOnlyWhereNoOtherIs(t *testing.T) {
-	s := fleet(t, 2, "round-robin")
+	s := fleetOf(t, 2, "round-robin")
 	s.Instances()[0].Failed(Closed)
 	for range 10 {
-		if d := pick(t, s, ask("m")); d.Instance.ID != 1 {
+		if d := pick(t, s, ask("m")); index(s, d.Instance) != 1 {
 			t.Fatal("a suspect was chosen beside a healthy one")
 		}
 	}
 	s.Instances()[1].Failed(Refused)
-	if d := pick(t, s, ask("m")); d.Instance.ID != 0 {
+	if d := pick(t, s, ask("m")); index(s, d.Instance) != 0 {
 		t.Error("nobody took the request")
 	}
 }
 
 func TestDegradedIsSaid(t *testing.T) {
-	s := fleet(t, 1, "least-token")
+	s := fleetOf(t, 1, "least-token")
 	if d := pick(t, s, ask("m")); d.Degraded == "" {
 		t.Error("a decision without a report was not called degraded")
 	}
@@ -91,7 +91,7 @@ func TestDegradedIsSaid(t *testing.T) {
 }
 
 func TestMaxInFlightHoldsUnderConcurrency(t *testing.T) {
-	s := fleet(t, 2, "random", func(c *Config) {
+	s := fleetOf(t, 2, "random", func(c *Config) {
 		for i := range c.Instances {
 			c.Instances[i].MaxInFlight = 5
 		}
@@ -128,7 +128,7 @@ func TestMaxInFlightHoldsUnderConcurrency(t *testing.T) {
 }
 
 func TestFullNamesWhereToWait(t *testing.T) {
-	s := fleet(t, 1, "round-robin", func(c *Config) { c.Instances[0].MaxInFlight = 1 })
+	s := fleetOf(t, 1, "round-robin", func(c *Config) { c.Instances[0].MaxInFlight = 1 })
 	pick(t, s, ask("m"))
 	if d := s.Pick(ask("m")); d.Verdict != Full || d.Instance != s.Instances()[0] {
 		t.Errorf("got %+v", d)
@@ -136,7 +136,7 @@ func TestFullNamesWhereToWait(t *testing.T) {
 }
 
 func TestEndOfARequestTellsWhoWaits(t *testing.T) {
-	s := fleet(t, 1, "round-robin")
+	s := fleetOf(t, 1, "round-robin")
 	told := 0
 	s.OnFree(func() { told++ })
 	d := pick(t, s, ask("m"))

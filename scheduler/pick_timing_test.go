@@ -9,7 +9,7 @@ func BenchmarkPick(b *testing.B) {
 	for _, policy := range []string{"round-robin", "p2c", "least-token"} {
 		for _, n := range []int{16, 64, 256} {
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
-				s := fleet(b, n, policy)
+				s := fleetOf(b, n, policy)
 				for _, i := range s.Instances() {
 					i.says(3, 0)
 				}

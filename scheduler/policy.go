@@ -9,7 +9,7 @@ import (
 // pure function: chance and turn come with the query.
 type policy struct {
 	name    string
-	signals bool // it reads what the engines report, and is less without
+	signals []int // of the engines, that it reads, the most important first; without them it goes by our own account
 	choose  func(q *Query, turn uint64, c []candidate) (index int, reason string)
 }
 
@@ -31,20 +31,23 @@ var (
 	random = policy{name: "random", choose: func(q *Query, _ uint64, c []candidate) (int, string) {
 		return below(q.Rand, len(c)), "chance"
 	}}
-	leastRequest = policy{name: "least-request", signals: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
+	leastRequest = policy{name: "least-request", signals: []int{sigRunning}, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
 		return least(q.Rand, c, candidate.requests), "fewest requests"
 	}}
-	powerOfTwo = policy{name: "p2c", signals: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
+	powerOfTwo = policy{name: "p2c", signals: []int{sigRunning}, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
 		a, b := two(q.Rand, len(c))
 		if c[b].requests() < c[a].requests() {
 			a = b
 		}
 		return a, "the better of two"
 	}}
-	leastToken = policy{name: "least-token", signals: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
+	leastToken = policy{name: "least-token", signals: []int{sigWaiting, sigRunning}, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
 		return least(q.Rand, c, candidate.tokens), "fewest tokens"
 	}}
 )
+
+// wants says whether the policy reads the n-th signal.
+func (p *policy) wants(n int) bool { return slices.Contains(p.signals, n) }
 
 // Policies lists the names.
 func Policies() []string {

@@ -6,14 +6,14 @@ import (
 )
 
 func TestRoundRobinTakesTurns(t *testing.T) {
-	s := fleet(t, 3, "round-robin")
+	s := fleetOf(t, 3, "round-robin")
 	if got := shares(t, s, 9); !slices.Equal(got, []int{3, 3, 3}) {
 		t.Errorf("shares %v", got)
 	}
 }
 
 func TestRandomReachesEveryone(t *testing.T) {
-	s := fleet(t, 4, "random")
+	s := fleetOf(t, 4, "random")
 	for i, n := range shares(t, s, 400) {
 		if n < 50 || n > 150 {
 			t.Errorf("instance %d got %d of 400", i, n)
@@ -22,14 +22,14 @@ func TestRandomReachesEveryone(t *testing.T) {
 }
 
 func TestLeastRequestLevels(t *testing.T) {
-	s := fleet(t, 4, "least-request")
+	s := fleetOf(t, 4, "least-request")
 	if got := shares(t, s, 40); !slices.Equal(got, []int{10, 10, 10, 10}) {
 		t.Errorf("shares %v", got)
 	}
 }
 
 func TestLeastRequestSeesWhatOthersSent(t *testing.T) {
-	s := fleet(t, 2, "least-request")
+	s := fleetOf(t, 2, "least-request")
 	s.Instances()[0].says(7, 0)
 	s.Instances()[1].says(0, 0)
 	if got := shares(t, s, 7); !slices.Equal(got, []int{0, 7}) {
@@ -38,13 +38,13 @@ func TestLeastRequestSeesWhatOthersSent(t *testing.T) {
 }
 
 func TestPowerOfTwoNeverTakesTheBusiest(t *testing.T) {
-	s := fleet(t, 3, "p2c")
+	s := fleetOf(t, 3, "p2c")
 	for i, n := range []int{5, 0, 2} {
 		s.Instances()[i].says(n, 0)
 	}
 	for range 200 {
 		d := pick(t, s, ask("m"))
-		if d.Instance.ID == 0 {
+		if index(s, d.Instance) == 0 {
 			t.Fatal("the busiest of three was the better of two")
 		}
 		d.Reservation.End()
@@ -52,7 +52,7 @@ func TestPowerOfTwoNeverTakesTheBusiest(t *testing.T) {
 }
 
 func TestLeastTokenSeesALongPrompt(t *testing.T) {
-	s := fleet(t, 2, "least-token")
+	s := fleetOf(t, 2, "least-token")
 	long := ask("m")
 	long.PromptTokens = 60_000
 	busy := pick(t, s, long)
@@ -64,14 +64,14 @@ func TestLeastTokenSeesALongPrompt(t *testing.T) {
 		defer d.Reservation.End()
 	}
 	// Its prompt done, only its output counts.
-	busy.Reservation.FirstByte()
+	busy.Reservation.FirstByte(0)
 	if d := pick(t, s, ask("m")); d.Instance != busy.Instance {
 		t.Error("the prompt still counts after its first token")
 	}
 }
 
 func TestLeastTokenCountsOutputDown(t *testing.T) {
-	s := fleet(t, 1, "least-token")
+	s := fleetOf(t, 1, "least-token")
 	i := s.Instances()[0]
 	d := pick(t, s, ask("m"))
 	tokens := func(want int64) {
@@ -81,7 +81,7 @@ func TestLeastTokenCountsOutputDown(t *testing.T) {
 		}
 	}
 	tokens(100)
-	d.Reservation.FirstByte()
+	d.Reservation.FirstByte(0)
 	tokens(50)
 	d.Reservation.Tokens(20)
 	tokens(30)
@@ -97,11 +97,11 @@ func TestLeastTokenCountsOutputDown(t *testing.T) {
 // Equal loads are told apart by chance: many gateways must not herd.
 func TestTiesAreBrokenByChance(t *testing.T) {
 	for _, policy := range []string{"least-request", "least-token", "p2c"} {
-		s := fleet(t, 5, policy)
+		s := fleetOf(t, 5, policy)
 		got := make([]int, 5)
 		for range 1000 {
 			d := pick(t, s, ask("m"))
-			got[d.Instance.ID]++
+			got[index(s, d.Instance)]++
 			d.Reservation.End()
 		}
 		for i, n := range got {

@@ -7,6 +7,7 @@ type Query struct {
 	Model        string    // empty: the client named none, any instance will do
 	PromptTokens int       // an estimate
 	MaxTokens    int       // output wanted at most; -1: not said
+	Stream       bool      // the answer is wanted in pieces
 	Session      uint64    // 0: none
 	Tried        Tried     // instances that had the request already
 	Only         *Instance // no other can serve it; nil: any can
@@ -58,6 +59,6 @@ type Decision struct {
 	Instance    *Instance
 	Policy      string
 	Reason      string // why this one, for people
-	Degraded    string // signals that the policy had to do without; empty: none
+	Degraded    string // signals that the policy had to do without, joined with commas; empty: none
 	Reservation Reservation
 }

@@ -33,8 +33,10 @@ func (r *ramp) advance(since time.Duration) {
 
 func (r *ramp) over() bool { return r.missing.Load() == 0 }
 
-// admits says whether this request counts in the instance's share.
-func (r *ramp) admits(chance uint64) bool {
-	missing := r.missing.Load()
-	return missing == 0 || uint32(chance&(rampWhole-1)) >= missing
+// admits says whether an instance with so many requests may have one more,
+// where n others have others: its share of what they have on average, and
+// always one.
+func (r *ramp) admits(requests, others, n int64) bool {
+	share := int64(rampWhole - r.missing.Load())
+	return requests == 0 || requests*n*rampWhole < share*others
 }

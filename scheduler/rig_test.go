@@ -3,6 +3,7 @@ package scheduler
 import (
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -12,9 +13,9 @@ import (
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-// fleet makes a scheduler of n healthy instances that serve the model m, named
+// fleetOf makes a scheduler of n healthy instances that serve the model m, named
 // a, b, c … There is no engine behind them: the test reports for them.
-func fleet(t testing.TB, n int, policy string, change ...func(*Config)) *Scheduler {
+func fleetOf(t testing.TB, n int, policy string, change ...func(*Config)) *Scheduler {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Policy = policy
@@ -53,6 +54,10 @@ func (i *Instance) says(running, waiting int, more ...func(*engine.Reading)) {
 		f(&r)
 	}
 	i.report(&r, i.row.inFlight.Load(), i.row.ended.Load())
+	i.said.live.Store(uint32(r.Has))
+	for n := range i.signals {
+		i.signals[n].death.Store(alive)
+	}
 }
 
 var chance uint64
@@ -81,7 +86,7 @@ func shares(t testing.TB, s *Scheduler, n int) []int {
 	var held []Decision
 	for range n {
 		d := pick(t, s, ask("m"))
-		got[d.Instance.ID]++
+		got[index(s, d.Instance)]++
 		held = append(held, d)
 	}
 	for k := range held {
@@ -89,3 +94,6 @@ func shares(t testing.TB, s *Scheduler, n int) []int {
 	}
 	return got
 }
+
+// index is where the instance stands in the fleet.
+func index(s *Scheduler, i *Instance) int { return slices.Index(s.Instances(), i) }

@@ -16,7 +16,11 @@ type row struct {
 	sent     atomic.Uint64 // requests ever given to it
 	ended    atomic.Uint64 // requests ever ended
 	moved    atomic.Uint64 // times that an answer went on: begun, or some tokens further
-	_        [lineSize - 7*8]byte
+	whole    atomic.Int64  // requests without a byte whose answer comes in one piece
+	_        [lineSize - 8*8]byte
+
+	prompts prompts
+	_       [2*lineSize - 24*4 - 5*8]byte
 }
 
 // said is what the instance itself reported last. Its keeper writes it, each
@@ -31,7 +35,8 @@ type said struct {
 	foreign atomic.Int64  // requests in it that are not ours
 	ended   atomic.Uint64 // row.ended when the report was asked for
 	known   atomic.Int64  // requests that it is known to run at once
-	_       [lineSize - 8*8]byte
+	tokens  atomic.Uint64 // prompt and output tokens that it has counted
+	_       [lineSize - 9*8]byte
 }
 
 // Reservation is one request's place in its instance's account.
@@ -42,27 +47,40 @@ type Reservation struct {
 	decode   int64 // output expected, less what came
 	expected int64 // at first
 	produced int64
+	at       int64 // Query.Now
 	begun    bool
+	whole    bool // the answer comes in one piece
 }
 
-// reserve gives the request a place, or says that the instance is full by its
-// max_in_flight: the one limit that is exact, however many decide at once.
+// reserve gives the request a place, or says that there is none: the instance
+// is leaving, or full by its max_in_flight, the one limit that is exact, however
+// many decide at once.
 func (i *Instance) reserve(q *Query, expected int64, m *mean) (Reservation, bool) {
-	if n := i.row.inFlight.Add(1); i.maxInFlight > 0 && n > i.maxInFlight {
+	n, most := i.row.inFlight.Add(1), i.options.maxInFlight
+	if most > 0 && n > most || i.leaves() {
 		i.row.inFlight.Add(-1)
 		return Reservation{}, false
 	}
 	i.row.sent.Add(1)
 	i.row.prefill.Add(int64(q.PromptTokens))
-	return Reservation{inst: i, mean: m, prefill: int64(q.PromptTokens), decode: expected, expected: expected}, true
+	i.row.prompts.begin(int64(q.PromptTokens), q.Now)
+	if !q.Stream {
+		i.row.whole.Add(1)
+	}
+	return Reservation{
+		inst: i, mean: m, prefill: int64(q.PromptTokens), decode: expected, expected: expected,
+		at: q.Now, whole: !q.Stream,
+	}, true
 }
 
-// FirstByte notes that the answer begins to come: the prompt is done.
-func (r *Reservation) FirstByte() {
+// FirstByte notes that the answer begins to come: the prompt is done. now is on
+// the clock of Query.Now.
+func (r *Reservation) FirstByte(now int64) {
 	if r.inst == nil || r.begun {
 		return
 	}
 	r.begun = true
+	r.leavePrompts(now, !r.whole) // a whole answer's time is not its prompt's
 	r.inst.row.prefill.Add(-r.prefill)
 	r.inst.row.decode.Add(r.decode)
 	r.inst.row.streams.Add(1)
@@ -90,15 +108,26 @@ func (r *Reservation) End() {
 	if i == nil {
 		return
 	}
-	r.inst = nil
 	if r.begun {
 		i.row.streams.Add(-1)
 		i.row.decode.Add(-r.decode)
 		r.mean.add(r.produced)
 	} else {
+		r.leavePrompts(0, false)
 		i.row.prefill.Add(-r.prefill)
 	}
-	i.row.inFlight.Add(-1)
+	r.inst = nil
 	i.row.ended.Add(1)
+	if i.row.inFlight.Add(-1) == 0 && i.leaves() {
+		i.wake()
+	}
 	i.free()
+}
+
+// leavePrompts takes the request out of those that wait for their first byte.
+func (r *Reservation) leavePrompts(now int64, learn bool) {
+	r.inst.row.prompts.end(r.prefill, now, learn)
+	if r.whole {
+		r.inst.row.whole.Add(-1)
+	}
 }

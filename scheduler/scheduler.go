@@ -2,9 +2,8 @@ package scheduler
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"sync"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -18,16 +17,16 @@ type Scheduler struct {
 	policy policy
 	log    *slog.Logger
 
-	publishing sync.Mutex // over making a new snapshot of the old
-	snapshot   atomic.Pointer[snapshot]
-	turn       atomic.Uint64
-	onFree     atomic.Pointer[func()]
+	fleet    fleet
+	snapshot atomic.Pointer[snapshot]
+	turn     atomic.Uint64
+	onFree   atomic.Pointer[func()]
 
 	output *mean // tokens of an answer
 	prompt *mean // tokens of a prompt
 
 	decisions *telemetry.Histogram
-	degraded  telemetry.Counter
+	degraded  [signalCount]telemetry.Counter
 }
 
 // What requests are taken for before any was seen: chats.
@@ -46,38 +45,49 @@ func New(cfg Config, log *slog.Logger) (*Scheduler, error) {
 		decisions: telemetry.NewHistogram(telemetry.MicroBounds),
 	}
 	s.policy, _ = policyNamed(cfg.Policy)
-	var all []*Instance
-	for id, c := range cfg.Instances {
-		if c.Engine == "" {
-			c.Engine = cfg.Engine
-		}
-		i, err := newInstance(id, c, log, s.free)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, i)
+	if err := s.Set(firstSource, cfg.Instances); err != nil {
+		return nil, err
 	}
-	s.snapshot.Store(newSnapshot(all))
 	return s, nil
 }
 
 // Run scrapes and probes every instance until ctx ends. It returns when all of
 // its goroutines have.
 func (s *Scheduler) Run(ctx context.Context) error {
-	var keepers sync.WaitGroup
-	defer keepers.Wait()
-	for _, i := range s.Instances() {
-		k, err := newKeeper(s, i)
-		if err != nil {
-			return fmt.Errorf("instance %s: %w", i.Name, err)
-		}
-		keepers.Go(func() { k.run(ctx) })
+	names := resolver{net.DefaultResolver.LookupHost}
+	s.fleet.keepers.Go(func() { names.run(ctx, s) })
+	s.fleet.mu.Lock()
+	s.fleet.running = ctx
+	for _, i := range s.fleet.all {
+		s.keep(i)
 	}
+	s.fleet.mu.Unlock()
+	<-ctx.Done()
+	s.fleet.stop()
 	return nil
 }
 
-// Instances are all there are; the index is the ID.
+// stop lets no keeper begin any more, and waits for those that run.
+func (f *fleet) stop() {
+	f.mu.Lock()
+	f.running = nil
+	f.mu.Unlock()
+	f.keepers.Wait()
+}
+
+// Instances are the fleet of this moment, in order of arrival. The slice never
+// changes.
 func (s *Scheduler) Instances() []*Instance { return s.snapshot.Load().all }
+
+// Routable says whether any instance could be given a request.
+func (s *Scheduler) Routable() bool {
+	for _, i := range s.Instances() {
+		if i.routable() || i.lastResort() {
+			return true
+		}
+	}
+	return false
+}
 
 // Models are all that the instances serve, sorted.
 func (s *Scheduler) Models() []Model { return s.snapshot.Load().models }
@@ -97,12 +107,3 @@ func (s *Scheduler) free() {
 
 // ObserveDecision notes how long a decision took.
 func (s *Scheduler) ObserveDecision(ns int64) { s.decisions.Observe(time.Duration(ns)) }
-
-// republish makes a new snapshot, after an instance said that it serves
-// something else.
-func (s *Scheduler) republish() {
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
-	s.snapshot.Store(newSnapshot(s.Instances()))
-	s.free()
-}

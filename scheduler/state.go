@@ -6,7 +6,8 @@ import "penstock/scheduler/engine"
 type State uint32
 
 const (
-	// Starting: nothing was heard of it yet.
+	// Starting: nothing was heard of it yet, or it says that it is not ready:
+	// loading, asleep, being scaled.
 	Starting State = iota
 	// Healthy: it answers.
 	Healthy
@@ -25,9 +26,6 @@ func (s State) String() string { return stateNames[s] }
 
 // MarshalText is String, for logs in JSON.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// routable says whether an instance in this state may get a request.
-func (s State) routable() bool { return s <= Suspect }
 
 // Failure is what an instance did to a request, or to a probe.
 type Failure uint8
@@ -49,11 +47,13 @@ const (
 	Protocol
 	// Probe: its /health said no.
 	Probe
+	// Hung: it has work, and nothing moves.
+	Hung
 	failures
 )
 
 // failureNames are the label `reason` of the metrics, a closed list.
-var failureNames = [failures]string{"refused", "timeout", "reset", "closed", "timeout", "status", "protocol", "probe"}
+var failureNames = [failures]string{"refused", "timeout", "reset", "closed", "timeout", "status", "protocol", "probe", "hung"}
 
 func (f Failure) String() string { return failureNames[f] }
 

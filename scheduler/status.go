@@ -1,6 +1,9 @@
 package scheduler
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"penstock/scheduler/engine"
@@ -8,10 +11,12 @@ import (
 
 // Status is what people are shown of an instance.
 type Status struct {
-	State  State
-	Reason string // of the state: a failure's name, or empty
-	Engine engine.Kind
-	Models []string
+	State   State
+	Reason  string // of the state, in words; empty: none is needed
+	Engine  engine.Kind
+	Version string // of the engine; empty: not heard
+	Models  []string
+	Changes []Change // of the state, the latest, oldest first
 
 	Running, Waiting int     // as the engine last said
 	KVUsage          float64 // 0..1
@@ -22,26 +27,20 @@ type Status struct {
 	Signals          []Signal
 }
 
-// Signal is one thing that the engine reports.
+// Signal is one thing that is known of an instance.
 type Signal struct {
-	Name  string
-	Age   time.Duration // negative: never heard
-	Alive bool          // believed
-}
-
-// signalsShown are the signals that decisions rest on, under their names.
-var signalsShown = []struct {
-	name string
-	has  engine.Signals
-}{
-	{"running", engine.HasRunning}, {"waiting", engine.HasWaiting}, {"kv_usage", engine.HasKVUsage},
-	{"tokens", engine.HasTokens}, {"prefix", engine.HasPrefix},
+	Name    string
+	Source  string        // where it comes from: "metrics", or "account" for what this gateway counts itself
+	Age     time.Duration // negative: never heard
+	Alive   bool          // believed
+	Why     string        // it is not
+	Changed bool          // it had another value once
 }
 
 // Status reads the instance's account. It is for people: it allocates.
 func (i *Instance) Status() Status {
 	state, reason, _ := i.standing()
-	live := engine.Signals(i.said.live.Load())
+	live := i.live()
 	s := Status{
 		State: state, Reason: reason, Engine: *i.kind.Load(),
 		InFlight: int(i.row.inFlight.Load()), PrefillTokens: int(i.row.prefill.Load()), Requests: i.picked.Load(),
@@ -50,18 +49,49 @@ func (i *Instance) Status() Status {
 		s.Running, s.Waiting = int(i.said.running.Load()), int(i.said.waiting.Load())
 		s.KVUsage = float64(i.said.kvUsage.Load()) / 1e6
 	}
+	if v := i.version.Load(); v != nil {
+		s.Version = *v
+	}
+	i.health.mu.Lock()
+	s.Changes = slices.Clone(i.health.history)
+	i.health.mu.Unlock()
 	s.KVCapacityTokens = int(i.said.kvSize.Load())
 	if models := i.models.Load(); models != nil {
 		for _, m := range *models {
 			s.Models = append(s.Models, m.ID)
 		}
 	}
-	age := time.Duration(-1)
-	if at := i.heardAt.Load(); at != 0 {
-		age = max(time.Since(time.Unix(0, at)), 0)
-	}
-	for _, sig := range signalsShown {
-		s.Signals = append(s.Signals, Signal{Name: sig.name, Age: age, Alive: live.Has(sig.has)})
-	}
+	s.Signals = i.tellSignals(time.Now())
+	s.Reason = cmp.Or(s.Reason, tellDead(s.Signals))
 	return s
+}
+
+func (i *Instance) tellSignals(now time.Time) (told []Signal) {
+	for n := range i.signals {
+		sig, death := &i.signals[n], i.signals[n].death.Load()
+		t := Signal{
+			Name: signalSources[n].name, Source: "metrics", Age: sig.age(now), Alive: death == alive,
+			Why: deaths[death], Changed: sig.changed.Load(),
+		}
+		if n == sigProgress {
+			t.Source, t.Age, t.Changed = "account", 0, i.row.moved.Load() > 0
+		}
+		told = append(told, t)
+	}
+	return told
+}
+
+// tellDead says which signals died, in a line. One that was never heard is not
+// dead, the engine just has none.
+func tellDead(signals []Signal) string {
+	var dead []string
+	for _, s := range signals {
+		if !s.Alive && s.Age >= 0 {
+			dead = append(dead, s.Name+" "+s.Why)
+		}
+	}
+	if dead == nil {
+		return ""
+	}
+	return "signals not believed: " + strings.Join(dead, ", ")
 }

@@ -118,7 +118,7 @@ func TestInstancesAreShown(t *testing.T) {
 		t.Fatalf("%v: %s", err, body)
 	}
 	a, b := got.Instances[0], got.Instances[1]
-	if a["name"] != "a" || a["state"] != "starting" || a["url"] != "http://127.0.0.1:1" || b["state"] != "ejected" || b["reason"] != "reset" {
+	if a["name"] != "a" || a["state"] != "starting" || a["url"] != "http://127.0.0.1:1" || b["state"] != "starting" || b["reason"] != "reset" {
 		t.Errorf("got %s", body)
 	}
 	for _, key := range []string{"engine", "models", "running", "waiting", "kv_usage", "kv_capacity_tokens", "in_flight", "pending", "prefill_tokens_in_flight", "signals"} {
@@ -175,7 +175,7 @@ func TestIndexSaysWhatIsWhere(t *testing.T) {
 	url, s := serve(t)
 	s.Scheduler.Instances()[0].Failed(scheduler.Refused)
 	_, body := call(t, "GET", url+"/")
-	for _, want := range []string{"Penstock v1 (abc)\n", "0 answered, 0 refused or failed", "/metrics", "/api/v1/instances", "/api/v1/config", "/readyz", "/debug/pprof/", "ejected", "refused"} {
+	for _, want := range []string{"Penstock v1 (abc)\n", "0 answered, 0 refused or failed", "/metrics", "/api/v1/instances", "/api/v1/config", "/readyz", "/debug/pprof/", "starting", "refused"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q:\n%s", want, body)
 		}

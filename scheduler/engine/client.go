@@ -23,7 +23,11 @@ type Options struct {
 	URL string
 	// APIKey, if any, goes along as `Authorization: Bearer KEY`.
 	APIKey string
-	Kind   Kind // default Auto
+	Kind   Kind     // default Auto
+	Custom []Custom // kinds of the operator's own, before those of the table
+	// Addr, if any, is asked at each connect for the host:port to dial, in
+	// place of the URL's. Requests name the URL's host all the same.
+	Addr func() string
 	// Timeout bounds one whole call, with every request that it takes.
 	Timeout time.Duration
 	TLS     *tls.Config      // for https; nil: the system's roots
@@ -35,22 +39,30 @@ type Options struct {
 type Client struct {
 	origin  string // scheme://host, of error messages and redirects
 	base    string // path, without a slash at its end
-	head    string // of every request, after its target
+	fields  string // of every request's head, with the line that ends it
 	timeout time.Duration
 	now     func() time.Time
 	wire    wire
 
+	table   []*profile
 	auto    bool
-	profile *profile // nil: not found out yet
-	tally   tally
-	metrics target // the full page, where the last redirect said
+	profile *profile  // nil: not found out yet
+	sure    bool      // the profile is this process's, not one's before its restart
+	guessAt time.Time // what it is is not asked before
+	unread  error     // why the last page could not be read
+
+	tally   tally  // of the last page
+	metrics target // the full page, where it was last found
 	lean    lean
+	loads   loads
+	about   about
 	health  target
 	models  target
 }
 
-// target is one thing to get, its request kept ready.
+// target is one thing to ask for, its request kept ready.
 type target struct {
+	method  string // "": GET
 	path    string
 	request []byte
 }
@@ -64,8 +76,13 @@ func NewClient(o Options) (*Client, error) {
 	if o.Kind == "" {
 		o.Kind = Auto
 	}
-	if !o.Kind.Known() {
-		return nil, fmt.Errorf("unknown engine kind %q: want one of %v", o.Kind, Kinds())
+	table, err := tableWith(o.Custom)
+	if err != nil {
+		return nil, err
+	}
+	profile := find(table, o.Kind)
+	if profile == nil && o.Kind != Auto {
+		return nil, fmt.Errorf("unknown engine kind %q: want one of %v", o.Kind, kindsOf(table))
 	}
 	if strings.ContainsFunc(o.APIKey, notInHeader) {
 		return nil, errors.New("api key: has a space, a control character or one outside ASCII")
@@ -73,11 +90,12 @@ func NewClient(o Options) (*Client, error) {
 	c := &Client{
 		origin:  u.Scheme + "://" + withoutZone(u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
-		head:    requestHead(u, o.APIKey),
+		fields:  headFields(u, o.APIKey),
 		timeout: o.Timeout,
 		now:     o.Now,
+		table:   table,
 		auto:    o.Kind == Auto,
-		profile: profileOf(o.Kind),
+		sure:    o.Kind != Auto,
 	}
 	if c.timeout <= 0 {
 		c.timeout = DefaultTimeout
@@ -85,40 +103,46 @@ func NewClient(o Options) (*Client, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	c.wire.addr = address(u)
+	c.wire.addr = o.Addr
+	if addr := address(u); o.Addr == nil {
+		c.wire.addr = func() string { return addr }
+	}
 	if u.Scheme == "https" {
 		c.wire.tls = tlsConfig(o.TLS, u.Hostname())
 	}
-	c.health = c.target(c.base + "/health")
-	c.models = c.target(c.base + "/v1/models")
-	c.metrics = c.metricsTarget()
+	c.adopt(profile)
 	return c, nil
 }
 
-// Health returns nil if the engine answers its health check with 200.
-func (c *Client) Health(ctx context.Context) error {
-	return c.get(ctx, c.deadline(ctx), c.health)
-}
+// HangUp closes the connection: the next call dials anew. It is for the
+// caller's own goroutine.
+func (c *Client) HangUp() { c.wire.hangUp() }
 
 // Close ends a call under way, from whichever goroutine, and all later ones
 // with net.ErrClosed.
 func (c *Client) Close() { c.wire.close() }
 
-// get fetches t; the body of a 200 is then in the wire.
+// get sends t's request; the body of a 200 is then in the wire, and anything
+// else an error.
 func (c *Client) get(ctx context.Context, deadline time.Time, t target) error {
 	status, err := c.wire.get(ctx, t.request, deadline)
-	if err == nil && status != http.StatusOK {
-		err = &StatusError{Code: status, Location: c.wire.location()}
+	if err == nil {
+		err = c.check(status)
+	}
+	if refused(err) {
+		c.forget() // nobody is there, and who comes back may be another version
 	}
 	if err != nil {
-		return fmt.Errorf("get %s%s: %w", c.origin, t.path, err)
+		return fmt.Errorf("%s %s%s: %w", strings.ToLower(cmp.Or(t.method, http.MethodGet)), c.origin, t.path, err)
 	}
 	return nil
 }
 
 // deadline of a call: the connection's clock is the real one, whatever Now is.
-func (c *Client) deadline(ctx context.Context) time.Time {
-	d := time.Now().Add(c.timeout)
+func (c *Client) deadline(ctx context.Context) time.Time { return deadlineWithin(ctx, c.timeout) }
+
+func deadlineWithin(ctx context.Context, timeout time.Duration) time.Time {
+	d := time.Now().Add(timeout)
 	if earlier, ok := ctx.Deadline(); ok && earlier.Before(d) {
 		return earlier
 	}
@@ -126,17 +150,7 @@ func (c *Client) deadline(ctx context.Context) time.Time {
 }
 
 func (c *Client) target(path string) target {
-	return target{path: path, request: []byte("GET " + path + c.head)}
-}
-
-// metricsTarget is the full page's by the table; all kinds so far agree while
-// the kind is not known.
-func (c *Client) metricsTarget() target {
-	p := c.profile
-	if p == nil {
-		p = profiles[0]
-	}
-	return c.target(c.base + p.path)
+	return target{path: path, request: []byte("GET " + path + " HTTP/1.1\r\n" + c.fields)}
 }
 
 // engineURL parses and checks an engine's URL.
@@ -162,13 +176,13 @@ func address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]))
 }
 
-// requestHead is what follows the target in every request's head.
-func requestHead(u *url.URL, key string) string {
-	head := " HTTP/1.1\r\nHost: " + withoutZone(u.Host) + "\r\nUser-Agent: penstock\r\n"
+// headFields are those of every request's head.
+func headFields(u *url.URL, key string) string {
+	fields := "Host: " + withoutZone(u.Host) + "\r\nUser-Agent: penstock\r\n"
 	if key != "" {
-		head += "Authorization: Bearer " + key + "\r\n"
+		fields += "Authorization: Bearer " + key + "\r\n"
 	}
-	return head + "\r\n"
+	return fields + "\r\n"
 }
 
 // withoutZone drops the zone of an IPv6 literal, which means something on this

@@ -26,7 +26,7 @@ func TestNewClientRefuses(t *testing.T) {
 	f(Options{URL: "http://h/?a=b"}, "query")
 	f(Options{URL: "http://h/#a"}, "fragment")
 	f(Options{URL: "http://h/\r\nx"}, "engine url")
-	f(Options{URL: "http://h", Kind: "tgi"}, `unknown engine kind "tgi": want one of [auto vllm sglang]`)
+	f(Options{URL: "http://h", Kind: "tgo"}, `unknown engine kind "tgo": want one of [auto vllm sglang lmdeploy tgi trtllm triton llamacpp bladellm]`)
 	f(Options{URL: "http://h", APIKey: "a\r\nX: y"}, "api key")
 
 	_, err := NewClient(Options{URL: "http://u:secret@h"})
@@ -62,7 +62,7 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%s is listed and not known", k)
 		}
 	}
-	if Kind("tgi").Known() || Kind("").Known() {
+	if Kind("tgo").Known() || Kind("").Known() {
 		t.Error("a kind without a profile is known")
 	}
 }
@@ -122,7 +122,7 @@ func TestModels(t *testing.T) {
 		}
 	}
 	f(`{"object":"list","data":[{"id":"tiny","object":"model","created":1,"owned_by":"vllm","root":"/m","parent":null,"max_model_len":4096,"permission":[{"id":"x"}]},{"id":"sql-lora","parent":"tiny","max_model_len":null}]}`,
-		Model{ID: "tiny", MaxLen: 4096}, Model{ID: "sql-lora", Parent: "tiny"})
+		Model{ID: "tiny", Owner: "vllm", MaxLen: 4096}, Model{ID: "sql-lora", Parent: "tiny"})
 	f(`{"data":[]}`)
 	f(`{"data":[{"id":"m","max_model_len":-1}]}`, Model{ID: "m"})
 	f(`{"data":[{"id":"m","max_model_len":1e300}]}`, Model{ID: "m"})
@@ -138,8 +138,18 @@ func TestModels(t *testing.T) {
 	bad(`{}`, "no data")
 	bad(`{"detail":"x"}`, "no data")
 	bad(`{"data":[{}]}`, "data[0] has no id")
+	bad(`{"data":[{"id":"`+strings.Repeat("m", 513)+`"}]}`, "data[0] has a name of 513 bytes, want at most 512")
 	bad(`{"data":{"id":"m"}}`, "cannot unmarshal")
 	bad(strings.Repeat("[", 1<<20), "max depth")
+}
+
+// An engine's list is only so long: the rest of it is left out.
+func TestManyModels(t *testing.T) {
+	body := `{"data":[` + strings.Repeat(`{"id":"m"},`, 5000) + `{"id":"last"}]}`
+	models, err := parseModels([]byte(body))
+	if err != nil || len(models) != maxModels {
+		t.Errorf("got %d models, %v, want %d", len(models), err, maxModels)
+	}
 }
 
 func FuzzModels(f *testing.F) {

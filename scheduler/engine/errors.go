@@ -22,6 +22,9 @@ var (
 	ErrProtocol  = errors.New("not a valid answer")
 	ErrTooLarge  = fmt.Errorf("answer larger than %d MiB", maxBody>>20)
 	ErrNoSignals = errors.New("no known metric on the page")
+	// An engine that answers 503 and will answer better by itself.
+	ErrLoading = errors.New("the engine is still loading")
+	ErrScaling = errors.New("the engine is scaling")
 )
 
 // StatusError is an answer other than 200. It is ErrStatus.
@@ -42,8 +45,20 @@ func (e *StatusError) Is(target error) bool { return target == ErrStatus }
 // answered reports whether err is about what the other end said, and not about
 // reaching it.
 func answered(err error) bool {
-	return errors.Is(err, ErrStatus) || errors.Is(err, ErrProtocol) || errors.Is(err, ErrTooLarge)
+	for _, said := range []error{ErrStatus, ErrProtocol, ErrTooLarge, ErrNoSignals, ErrLoading, ErrScaling} {
+		if errors.Is(err, said) {
+			return true
+		}
+	}
+	return false
 }
+
+func isStatus(err error, code int) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Code == code
+}
+
+func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
 // sorted maps what a connection or the HTTP reader said to the sentinels.
 func sorted(err error) error {

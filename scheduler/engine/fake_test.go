@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,7 +14,8 @@ import (
 )
 
 // fakeEngine answers like an engine whose exporter is the Python client: the
-// full page at /metrics, filtered by name[] at /metrics/.
+// full page at /metrics, filtered by name[] at /metrics/. Whatever else it is
+// not given is 404.
 type fakeEngine struct {
 	*httptest.Server
 
@@ -22,6 +24,8 @@ type fakeEngine struct {
 	filters bool
 	handle  func(w http.ResponseWriter, r *http.Request) bool // true: answered
 	asked   []string                                          // path, "?" if there was a query
+	missing []string                                          // … of what it has not
+	bodies  map[string]string                                 // of other paths
 	header  http.Header                                       // of the last request
 }
 
@@ -40,17 +44,24 @@ func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawQuery != "" {
 		path += "?"
 	}
-	e.asked = append(e.asked, path)
 	e.header = r.Header.Clone()
+	if body, ok := e.bodies[r.URL.Path]; ok {
+		e.asked = append(e.asked, path)
+		fmt.Fprint(w, body)
+		return
+	}
 	switch names := r.URL.Query()["name[]"]; {
 	case e.handle != nil && e.handle(w, r):
+	case e.page == "", !strings.Contains(path, "/metrics"):
+		e.missing = append(e.missing, path)
+		w.WriteHeader(http.StatusNotFound)
+		return
 	case strings.HasSuffix(path, "/metrics/?") && e.filters:
 		fmt.Fprint(w, filtered(e.page, names))
-	case strings.HasSuffix(path, "/metrics"), strings.HasSuffix(path, "/metrics/"), strings.HasSuffix(path, "/metrics/?"):
-		fmt.Fprint(w, e.page)
 	default:
-		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, e.page)
 	}
+	e.asked = append(e.asked, path)
 }
 
 // filtered keeps the lines of page whose metric is one of names.
@@ -74,13 +85,22 @@ func (e *fakeEngine) set(change func()) {
 	change()
 }
 
-// took returns what was asked for since the last call.
+// took returns what was asked for since the last call and was there.
 func (e *fakeEngine) took() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	asked := strings.Join(e.asked, " ")
 	e.asked = nil
 	return asked
+}
+
+// missed returns what was asked for in vain since the last call.
+func (e *fakeEngine) missed() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	missing := strings.Join(e.missing, " ")
+	e.missing = nil
+	return missing
 }
 
 // canned is a server of one connection at a time that allocates nothing per
@@ -113,6 +133,48 @@ func canned(t testing.TB, answers ...string) (url string) {
 				}
 			}
 			conn.Close()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+// byPath is a server that allocates nothing per request: it answers by the
+// path, and what it does not know with 404.
+func byPath(l net.Listener, answers map[string]string) (url string) {
+	raw := make(map[string][]byte, len(answers))
+	for path, answer := range answers {
+		raw[path] = []byte(answer)
+	}
+	missing := []byte("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+	serve := func(conn net.Conn) {
+		defer conn.Close()
+		reader := bufio.NewReader(conn)
+		for {
+			line, err := reader.ReadSlice('\n')
+			if err != nil {
+				return
+			}
+			_, path, _ := bytes.Cut(line, []byte(" "))
+			path = path[:bytes.IndexAny(path, " ?")]
+			answer, ok := raw[string(path)]
+			if !ok {
+				answer = missing
+			}
+			if !readHead(reader) {
+				return
+			}
+			if _, err := conn.Write(answer); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serve(conn)
 		}
 	}()
 	return "http://" + l.Addr().String()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -38,14 +39,17 @@ func (c *Client) readLean(ctx context.Context, deadline time.Time) error {
 		return err
 	}
 	c.tally = tally{}
-	c.profile.read(c.wire.body(), &c.tally)
-	return nil
+	return c.profile.read(c.wire.body(), &c.tally)
 }
 
 // tryLean compares the lean page with the full one, of size bytes, just
 // tallied. It changes nothing but what later scrapes ask for, so its failure is
 // none of this scrape's.
 func (c *Client) tryLean(ctx context.Context, deadline, now time.Time, size int) {
+	if c.profile.readsJSON(c.wire.body()) {
+		c.lean.next = now.Add(leanRetry)
+		return
+	}
 	full := c.tally
 	defer func() { c.tally = full }()
 	if !c.lean.on {
@@ -68,5 +72,9 @@ func (c *Client) tryLean(ctx context.Context, deadline, now time.Time, size int)
 func (c *Client) leanTarget() target {
 	path, _, _ := strings.Cut(c.metrics.path, "?")
 	path = strings.TrimRight(path, "/") + "/?name%5B%5D="
-	return c.target(path + strings.Join(c.profile.names, "&name%5B%5D="))
+	names := make([]string, len(c.profile.text.names))
+	for i, name := range c.profile.text.names {
+		names[i] = url.QueryEscape(name)
+	}
+	return c.target(path + strings.Join(names, "&name%5B%5D="))
 }

@@ -17,24 +17,30 @@ type Reading struct {
 	// Took is what the scrape took on the wire, every request of it counted.
 	Took time.Duration
 
-	Kind Kind // never Auto
-	Lean bool // from the filtered page
-	Has  Signals
+	Kind    Kind   // never Auto
+	Version string // as the engine says it, "" if it does not
+	Lean    bool   // not from the full page: from the filtered one, or from the load document alone
+	Has     Signals
 
 	Running float64 // requests in the running batch
 	Waiting float64 // requests in the engine's queue, swapped ones included
 	KVUsage float64 // 0..1
 
 	KVCapacityTokens int64
-	// MaxConcurrency is how many requests of the model's full context length
-	// fit in the KV cache, so a lower bound of what the engine runs at once.
+	// MaxConcurrency is how many requests the engine says that it runs at once.
+	// vLLM says how many of the model's full context length fit in its KV cache,
+	// so a lower bound; the others say their limit.
 	MaxConcurrency float64
 
 	PromptTokens, GenerationTokens uint64 // since the engine's start
 
 	// PrefixHits/PrefixQueries is the hit rate. The unit is tokens, but blocks
-	// up to vLLM 0.8.5.
+	// up to vLLM 0.8.5 and in TensorRT-LLM.
 	PrefixQueries, PrefixHits uint64
+
+	// Asleep: it has given its memory away and will answer no request until it
+	// is woken. One rank asleep is enough.
+	Asleep bool
 }
 
 // Signals is a set of the things that an engine may say.
@@ -48,11 +54,12 @@ const (
 	HasPrefix
 	HasCapacity
 	HasConcurrency
+	HasSleep // says whether it is asleep
 )
 
 // signalNames are in the order of the bits; those that metrics carry as the
 // label `signal` are spelled as there.
-var signalNames = [...]string{"running", "waiting", "kv_usage", "tokens", "prefix", "capacity", "concurrency"}
+var signalNames = [...]string{"running", "waiting", "kv_usage", "tokens", "prefix", "capacity", "concurrency", "sleep"}
 
 // Has reports whether all of want is in s.
 func (s Signals) Has(want Signals) bool { return s&want == want }

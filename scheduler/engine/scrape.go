@@ -7,32 +7,61 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 )
 
-// Scrape reads the engine's metrics into r, which is left alone on an error.
+// Scrape reads the engine's load into r, which is left alone on an error.
 //
-// It takes the lean page where the engine has one, else the full one. A page
-// without any known metric is ErrNoSignals.
+// It takes the load document and the lean page where the engine has them, else
+// the full page. An engine without any known signal is ErrNoSignals.
 func (c *Client) Scrape(ctx context.Context, r *Reading) error {
 	at := c.now()
-	leanly, err := c.page(ctx, at)
-	if err != nil {
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			c.lean.forget() // what comes back on this port may be another version
-		}
+	deadline := c.deadline(ctx)
+	leanly, err := c.load(ctx, deadline, at)
+	if err != nil && (c.profile == nil || !answered(err) || passing(err)) {
 		return err
 	}
-	c.tally.fill(r)
+	c.inquire(ctx, deadline)
+	said := c.loads.tally
+	said.over(&c.tally)
+	said.over(&c.about.tally)
+	if err != nil && said.has() == 0 {
+		return err
+	}
+	said.fill(r)
 	r.At, r.Took = at, c.now().Sub(at)
-	r.Kind, r.Lean = c.profile.kind, leanly
+	r.Kind, r.Version, r.Lean = c.profile.kind, c.about.version, leanly
 	return nil
 }
 
-// page fills the tally from one page, and says from which.
-func (c *Client) page(ctx context.Context, now time.Time) (leanly bool, err error) {
-	deadline := c.deadline(ctx)
+// load reads the load document and the page, as far as they are due. An error
+// is the page's; what the load document says may stand beside it.
+func (c *Client) load(ctx context.Context, deadline, now time.Time) (leanly bool, err error) {
+	spoken, err := c.readLoads(ctx, deadline, now)
+	if err != nil {
+		return false, err
+	}
+	if spoken && c.loads.idle(now) {
+		return true, nil
+	}
+	before := c.tally.tokens()
+	leanly, err = c.page(ctx, deadline, now)
+	if err != nil {
+		c.tally = tally{}
+		return spoken, err
+	}
+	if c.tally.tokens() < before {
+		read := c.tally
+		c.forget()
+		c.tally = read
+		return leanly, nil
+	}
+	c.loads.pageAt = now
+	return leanly, nil
+}
+
+// page fills the tally from one page, and says whether from the lean one.
+func (c *Client) page(ctx context.Context, deadline, now time.Time) (leanly bool, err error) {
 	if c.lean.usable(now) {
 		err := c.readLean(ctx, deadline)
 		if has := c.tally.has(); err == nil && has.Has(c.lean.proven) {
@@ -47,6 +76,9 @@ func (c *Client) page(ctx context.Context, now time.Time) (leanly bool, err erro
 		c.lean.forget()
 	}
 	size, err := c.readFull(ctx, deadline)
+	if c.auto && answered(err) && !passing(err) && !now.Before(c.guessAt) && c.guess(ctx, deadline, now) {
+		size, err = c.readFull(ctx, deadline)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -63,13 +95,29 @@ func (c *Client) readFull(ctx context.Context, deadline time.Time) (int, error) 
 	}
 	page := c.wire.body()
 	if !c.match(page) {
-		return 0, fmt.Errorf("get %s%s: %w of %d bytes: looked for %s", c.origin, c.metrics.path, ErrNoSignals, len(page), c.wanted())
+		return 0, c.saysNothing(page)
 	}
 	return len(page), nil
 }
 
-// getFull fetches the full page by at most one redirect on the same host, and
-// remembers where it led: old vLLM answers /metrics with 307 to /metrics/.
+// saysNothing is the error of a page without any known metric.
+func (c *Client) saysNothing(page []byte) error {
+	var wanted []string
+	for _, p := range c.table {
+		if c.auto || p == c.profile {
+			wanted = append(wanted, p.wants())
+		}
+	}
+	err := fmt.Errorf("get %s%s: %w of %d bytes: looked for %s", c.origin, c.metrics.path, ErrNoSignals, len(page), strings.Join(wanted, ", "))
+	if c.unread != nil {
+		err = fmt.Errorf("%w: %w", err, c.unread)
+	}
+	return err
+}
+
+// getFull fetches the full page, and remembers where it was: by at most one
+// redirect on the same host (old vLLM answers /metrics with 307 to /metrics/),
+// or at another of the places that the table knows.
 func (c *Client) getFull(ctx context.Context, deadline time.Time) error {
 	err := c.get(ctx, deadline, c.metrics)
 	if err == nil {
@@ -79,11 +127,27 @@ func (c *Client) getFull(ctx context.Context, deadline time.Time) error {
 	if !errors.As(err, &status) {
 		return err
 	}
-	path, ok := c.redirected(status)
-	if !ok {
-		c.metrics = c.metricsTarget() // a remembered path may have had its time
+	if path, ok := c.redirected(status); ok {
+		return c.moved(ctx, deadline, path)
+	}
+	was := c.metrics.path
+	c.metrics = c.metricsTarget() // a remembered path may have had its time
+	if status.Code != http.StatusNotFound {
 		return err
 	}
+	for _, path := range c.pages() {
+		if c.base+path == was {
+			continue
+		}
+		if next := c.moved(ctx, deadline, c.base+path); next == nil || !answered(next) {
+			return next
+		}
+	}
+	return err
+}
+
+// moved fetches the page at path, and remembers that path if it is there.
+func (c *Client) moved(ctx context.Context, deadline time.Time, path string) error {
 	next := c.target(path)
 	if err := c.get(ctx, deadline, next); err != nil {
 		return err
@@ -113,39 +177,13 @@ func (c *Client) redirected(status *StatusError) (path string, ok bool) {
 	return to.RequestURI(), true
 }
 
-// match tallies a full page by the known kind or, for Auto, where that says
-// nothing, by the kind that says most. It reports whether there is anything.
-func (c *Client) match(page []byte) bool {
+// pages are where the full page may be: the kind's places, or everyone's.
+func (c *Client) pages() []string {
 	if c.profile != nil {
-		c.tally = tally{}
-		c.profile.read(page, &c.tally)
-		if c.tally.has() != 0 {
-			return true
-		}
+		return c.profile.pages
 	}
-	if !c.auto {
-		return false
-	}
-	c.profile, c.tally = nil, tally{}
-	for _, p := range profiles {
-		var t tally
-		p.read(page, &t)
-		if t.has() != 0 && t.samples > c.tally.samples {
-			c.profile, c.tally = p, t
-		}
-	}
-	c.lean.forget()
-	return c.profile != nil
+	return []string{defaultPage}
 }
 
-// wanted names what a page without any of it was searched for.
-func (c *Client) wanted() string {
-	if !c.auto {
-		return strings.Join(c.profile.names, ", ")
-	}
-	var names []string
-	for _, p := range profiles {
-		names = append(names, p.names...)
-	}
-	return strings.Join(names, ", ")
-}
+// metricsTarget is the full page's by the table.
+func (c *Client) metricsTarget() target { return c.target(c.base + c.pages()[0]) }

@@ -2,30 +2,8 @@ package engine
 
 import "math"
 
-// field is one number that a metrics page may say.
-type field uint8
-
-const (
-	running field = iota
-	waiting
-	kvUsage
-	kvTokens
-	kvBlocks
-	blockTokens
-	concurrency
-	promptTokens
-	generationTokens
-	prefixQueries
-	prefixHits
-	numFields
-)
-
-// highest reports whether the ranks of one instance are taken by their highest
-// value and not by their sum.
-func (f field) highest() bool { return f == kvUsage || f == blockTokens }
-
-// tally adds up the samples of one page, over ranks and over old and new names
-// of the same thing.
+// tally adds up the samples of one answer, over ranks and over old and new
+// names of the same thing.
 type tally struct {
 	samples int
 	cells   [numFields]cell
@@ -37,7 +15,8 @@ type cell struct {
 	set   bool
 }
 
-func (t *tally) add(s source, v float64) {
+func (t *tally) add(s *source, v float64) {
+	v *= s.scale
 	t.samples++
 	c := &t.cells[s.to]
 	switch {
@@ -45,11 +24,23 @@ func (t *tally) add(s source, v float64) {
 		*c = cell{value: v, age: s.age, set: true}
 	case s.age > c.age:
 		// A newer name of the same thing has spoken.
-	case s.to.highest():
-		c.value = max(c.value, v)
 	default:
-		c.value += v
+		c.value = s.to.fold(c.value, v)
 	}
+}
+
+// over lays t over base: what t does not say is base's.
+func (t *tally) over(base *tally) {
+	for f := range t.cells {
+		if !t.cells[f].set {
+			t.cells[f] = base.cells[f]
+		}
+	}
+}
+
+// tokens is the sum of both token counters, which only a restart takes back.
+func (t *tally) tokens() float64 {
+	return t.cells[promptTokens].value + t.cells[generationTokens].value
 }
 
 func (t *tally) has() Signals {
@@ -60,15 +51,32 @@ func (t *tally) has() Signals {
 		}
 	}
 	c := &t.cells
+	_, usage := t.usage()
 	set(HasRunning, c[running].set)
 	set(HasWaiting, c[waiting].set)
-	set(HasKVUsage, c[kvUsage].set)
+	set(HasKVUsage, usage)
 	set(HasTokens, c[promptTokens].set || c[generationTokens].set)
 	// A ratio of counters of two ages could mix tokens with blocks.
 	set(HasPrefix, c[prefixQueries].set && c[prefixHits].set && c[prefixQueries].age == c[prefixHits].age)
 	set(HasCapacity, t.capacity() > 0)
 	set(HasConcurrency, c[concurrency].value > 0)
+	set(HasSleep, c[awake].set)
 	return s
+}
+
+// usage of the KV cache, 0..1: as said, or as the tokens or blocks in use say.
+// The engines that leave the division to us have no ranks in one process.
+func (t *tally) usage() (float64, bool) {
+	c := &t.cells
+	switch {
+	case c[kvUsage].set:
+		return min(c[kvUsage].value, 1), true
+	case c[kvUsedTokens].set && c[kvTokens].value > 0:
+		return min(c[kvUsedTokens].value/c[kvTokens].value, 1), true
+	case c[kvUsedBlocks].set && c[kvBlocks].value > 0:
+		return min(c[kvUsedBlocks].value/c[kvBlocks].value, 1), true
+	}
+	return 0, false
 }
 
 // capacity is the KV cache's size in tokens, 0 if unknown. Ranks have one
@@ -80,12 +88,12 @@ func (t *tally) capacity() float64 {
 	return t.cells[kvBlocks].value * t.cells[blockTokens].value
 }
 
-// fill writes what the page said into r, zeroes for what it did not.
+// fill writes what was said into r, zeroes for what was not.
 func (t *tally) fill(r *Reading) {
 	c := &t.cells
 	r.Has = t.has()
 	r.Running, r.Waiting = c[running].value, c[waiting].value
-	r.KVUsage = min(c[kvUsage].value, 1)
+	r.KVUsage, _ = t.usage()
 	r.KVCapacityTokens = int64(whole(t.capacity()))
 	r.MaxConcurrency = c[concurrency].value
 	r.PromptTokens = whole(c[promptTokens].value)
@@ -95,6 +103,7 @@ func (t *tally) fill(r *Reading) {
 		r.PrefixQueries = whole(c[prefixQueries].value)
 		r.PrefixHits = whole(c[prefixHits].value)
 	}
+	r.Asleep = c[awake].set && c[awake].value == 0
 }
 
 // whole converts a value that is not negative; what a hostile page may claim

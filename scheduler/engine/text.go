@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -17,14 +18,47 @@ const (
 	maxValue = 1 << 53
 )
 
-// read adds the profile's samples on a page of the Prometheus text format
-// 0.0.4 (and of OpenMetrics, as far as they agree) to t. It looks at nothing
-// but the needed series, keeps no slice of the page and allocates nothing.
+// textIndex finds the sources of a page of the Prometheus text format by the
+// names of their metrics.
+type textIndex struct {
+	prefix  string    // of all the metrics: most lines of a foreign page end here
+	after   [256]bool // bytes that come after it: most lines of the engine's own end here
+	names   []string
+	sources map[string][]source
+}
+
+func newTextIndex(sources []source) textIndex {
+	x := textIndex{sources: make(map[string][]source)}
+	for i, s := range sources {
+		if x.sources[s.metric] == nil {
+			x.names = append(x.names, s.metric)
+		}
+		x.sources[s.metric] = append(x.sources[s.metric], s)
+		if i == 0 {
+			x.prefix = s.metric
+		}
+		for !strings.HasPrefix(s.metric, x.prefix) {
+			x.prefix = x.prefix[:len(x.prefix)-1]
+		}
+	}
+	for _, name := range x.names {
+		if rest := name[len(x.prefix):]; rest != "" {
+			x.after[rest[0]] = true
+		} else {
+			x.after['{'], x.after[' '], x.after['\t'] = true, true, true
+		}
+	}
+	return x
+}
+
+// read adds the samples on a page of the Prometheus text format 0.0.4 (and of
+// OpenMetrics, as far as they agree) to t. It looks at nothing but the needed
+// series, keeps no slice of the page and allocates nothing.
 //
 // A series that is malformed, longer than maxSeries, negative, NaN or infinite
-// (or nearly) is passed over: its signal is then missing, which is seen, while a guess is
-// not.
-func (p *profile) read(page []byte, t *tally) {
+// (or nearly) is passed over: its signal is then missing, which is seen, while
+// a guess is not.
+func (x *textIndex) read(page []byte, t *tally) {
 	for len(page) > 0 {
 		line := page
 		if end := bytes.IndexByte(page, '\n'); end >= 0 {
@@ -32,8 +66,8 @@ func (p *profile) read(page []byte, t *tally) {
 		} else {
 			page = nil
 		}
-		if name := p.metric(line); name != nil {
-			if sources := p.sources[string(name)]; sources != nil && len(line) <= maxSeries {
+		if name := x.metric(line); name != nil {
+			if sources := x.sources[string(name)]; sources != nil && len(line) <= maxSeries {
 				readSeries(line[len(name):], sources, t)
 			}
 		}
@@ -41,12 +75,12 @@ func (p *profile) read(page []byte, t *tally) {
 }
 
 // metric returns the name that line begins with, nil if it cannot be one of
-// the profile's.
-func (p *profile) metric(line []byte) []byte {
-	if len(line) < len(p.prefix) || string(line[:len(p.prefix)]) != p.prefix {
+// the index.
+func (x *textIndex) metric(line []byte) []byte {
+	if len(line) <= len(x.prefix) || string(line[:len(x.prefix)]) != x.prefix || !x.after[line[len(x.prefix)]] {
 		return nil
 	}
-	for i := len(p.prefix); i < len(line); i++ {
+	for i := len(x.prefix); i < len(line); i++ {
 		switch line[i] {
 		case '{', ' ', '\t':
 			return line[:i]
@@ -71,13 +105,27 @@ func readSeries(rest []byte, sources []source, t *tally) {
 	if !ok {
 		return
 	}
-	for _, s := range sources {
+	for i := range sources {
+		s := &sources[i]
+		if !s.selects(labels) {
+			continue
+		}
 		if s.label == "" {
 			t.add(s, value)
 		} else if v, ok := number(labelValue(labels, s.label)); ok {
 			t.add(s, v)
 		}
 	}
+}
+
+// selects says whether a series with these labels is meant.
+func (s *source) selects(labels []byte) bool {
+	for _, want := range s.where {
+		if string(labelValue(labels, want.name)) != want.value {
+			return false
+		}
+	}
+	return true
 }
 
 // labelsEnd returns the index of the brace that closes the one b begins with,

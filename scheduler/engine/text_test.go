@@ -10,7 +10,7 @@ func TestReadSeries(t *testing.T) {
 	f := func(line string, want float64, has bool) {
 		t.Helper()
 		var got tally
-		profileOf(VLLM).read([]byte(line), &got)
+		profileOf(VLLM).text.read([]byte(line), &got)
 		if c := got.cells[running]; c.set != has || c.value != want {
 			t.Errorf("%q: got %v (set: %v), want %v (set: %v)", line, c.value, c.set, want, has)
 		}
@@ -113,13 +113,39 @@ func TestAges(t *testing.T) {
 	f("vllm:num_requests_running 1\nvllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"None\"} 1\n", Reading{Has: HasRunning, Running: 1})
 }
 
+// A series is told from others of its family by its labels.
+func TestLabelEquality(t *testing.T) {
+	f := func(name, page string, want float64, has bool) {
+		t.Helper()
+		s, err := parseSource(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := newTextIndex([]source{s})
+		var got tally
+		x.read([]byte(page), &got)
+		if c := got.cells[running]; c.value != want || c.set != has {
+			t.Errorf("%s of %q: got %v (%v), want %v (%v)", name, page, c.value, c.set, want, has)
+		}
+	}
+	const page = "m{t=\"a\",v=\"1\"} 5\nm{v=\"1\",t=\"b\"} 7\nm{t=\"ab\"} 11\nm 13\n"
+	f(`m{t="a"}`, page, 5, true)
+	f(`m{t="b"}`, page, 7, true)
+	f(`m{v="1"}`, page, 12, true)
+	f(`m{v="1",t="b"}`, page, 7, true)
+	f(`m{t="c"}`, page, 0, false)
+	f(`m[v]`, page, 2, true)
+	f(`m{t="b"}[v]`, page, 1, true)
+	f(`m`, page, 36, true)
+}
+
 func TestReadAllocatesNothing(t *testing.T) {
 	page := golden(t, "real-vllm-0.32.metrics")
 	p := profileOf(VLLM)
 	var r Reading
 	if n := testing.AllocsPerRun(20, func() {
 		var sum tally
-		p.read(page, &sum)
+		p.text.read(page, &sum)
 		sum.fill(&r)
 	}); n != 0 {
 		t.Errorf("%v allocations for a page, want 0", n)
@@ -128,7 +154,7 @@ func TestReadAllocatesNothing(t *testing.T) {
 
 // Whatever the bytes: no panic, values in range, and a page read line by line
 // says the same as in one piece.
-func FuzzRead(f *testing.F) {
+func FuzzText(f *testing.F) {
 	for name := range goldens {
 		f.Add(golden(f, name))
 	}
@@ -137,18 +163,23 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, page []byte) {
 		for _, p := range profiles {
 			var whole, parts tally
-			p.read(page, &whole)
+			p.text.read(page, &whole)
 			for line := range bytes.Lines(page) {
-				p.read(line, &parts)
+				p.text.read(line, &parts)
 			}
 			if whole != parts {
 				t.Fatalf("%s: %+v in one piece, %+v line by line", p.kind, whole, parts)
 			}
-			var r Reading
-			whole.fill(&r)
-			if r.Running < 0 || r.Waiting < 0 || r.KVUsage < 0 || r.KVUsage > 1 || r.KVCapacityTokens < 0 || r.MaxConcurrency < 0 {
-				t.Fatalf("%s: out of range: %+v", p.kind, r)
-			}
+			checkRange(t, p.kind, &whole)
 		}
 	})
+}
+
+func checkRange(t *testing.T, k Kind, said *tally) {
+	t.Helper()
+	var r Reading
+	said.fill(&r)
+	if !(r.Running >= 0 && r.Waiting >= 0 && r.KVUsage >= 0 && r.KVUsage <= 1 && r.KVCapacityTokens >= 0 && r.MaxConcurrency >= 0) {
+		t.Fatalf("%s: out of range: %+v", k, r)
+	}
 }

@@ -21,7 +21,7 @@ func BenchmarkRead(b *testing.B) {
 		var r Reading
 		for b.Loop() {
 			var sum tally
-			p.read(page, &sum)
+			p.text.read(page, &sum)
 			sum.fill(&r)
 		}
 		if r.GenerationTokens != want.GenerationTokens {
@@ -35,7 +35,7 @@ func BenchmarkRead(b *testing.B) {
 		p := profileOf(VLLM)
 		for b.Loop() {
 			var sum tally
-			p.read(page, &sum)
+			p.text.read(page, &sum)
 		}
 	})
 	b.Run("naive", func(b *testing.B) {

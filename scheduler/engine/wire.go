@@ -30,8 +30,8 @@ const (
 // idle, cannot be interrupted by a context, repeats a failed GET up to five
 // times on fresh connections too, and calls a reset before the first byte EOF.
 type wire struct {
-	addr string
-	tls  *tls.Config // nil: plain
+	addr func() string // to dial
+	tls  *tls.Config   // nil: plain
 
 	// Of the calling goroutine alone.
 	stream  io.ReadWriter // over conn
@@ -122,7 +122,7 @@ func (w *wire) connect(ctx context.Context, deadline time.Time) (fresh bool, err
 		return false, nil
 	}
 	dialer := net.Dialer{Deadline: deadline}
-	conn, err := dialer.DialContext(ctx, "tcp", w.addr)
+	conn, err := dialer.DialContext(ctx, "tcp", w.addr())
 	if err != nil {
 		return true, sorted(err)
 	}

@@ -29,7 +29,7 @@ func TestScrapeAllocatesNothing(t *testing.T) {
 		}
 	}
 	full := string(golden(t, "real-vllm-0.32.metrics"))
-	lean := filtered(full, profileOf(VLLM).names)
+	lean := filtered(full, profileOf(VLLM).text.names)
 	f("full", Reading{GenerationTokens: 21695}, ok200(full))
 	f("chunked", Reading{GenerationTokens: 21695}, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"+chunk(full[:40000])+chunk(full[40000:])+"0\r\n\r\n")
 	f("lean", Reading{GenerationTokens: 21695, Lean: true}, ok200(full), ok200(lean))

@@ -1,0 +1,54 @@
+package engine
+
+import "slices"
+
+// field is one number that an engine may say.
+type field uint8
+
+const (
+	running field = iota
+	waiting
+	kvUsage
+	kvTokens
+	kvBlocks
+	blockTokens
+	kvUsedTokens
+	kvUsedBlocks
+	concurrency
+	promptTokens
+	generationTokens
+	prefixQueries
+	prefixHits
+	awake
+	numFields
+
+	// version is text, and asked for apart.
+	version = numFields
+)
+
+// fieldNames are the keys of Custom.Fields.
+var fieldNames = [numFields]string{
+	"running", "waiting", "kv_usage", "kv_tokens", "kv_blocks", "block_tokens", "kv_used_tokens", "kv_used_blocks",
+	"concurrency", "prompt_tokens", "generation_tokens", "prefix_queries", "prefix_hits", "awake",
+}
+
+// Fields lists what a Custom may map, as INTERFACE.md's `engines` spells it.
+func Fields() []string { return slices.Clone(fieldNames[:]) }
+
+func fieldNamed(name string) (field, bool) {
+	i := slices.Index(fieldNames[:], name)
+	return field(i), i >= 0
+}
+
+// fold joins what two ranks of one instance say. Counts add up. Of the usages
+// the highest tells: a request may be given to that rank. One rank asleep keeps
+// whatever it is given.
+func (f field) fold(a, b float64) float64 {
+	switch f {
+	case kvUsage, blockTokens:
+		return max(a, b)
+	case awake:
+		return min(a, b)
+	}
+	return a + b
+}

@@ -1,0 +1,96 @@
+package scheduler
+
+import (
+	"time"
+
+	"penstock/scheduler/engine"
+)
+
+const (
+	// oldAfter is how many intervals, with the time that a reading may take, a
+	// signal may be old.
+	oldAfter = 3
+	// proofs is how many requests that ended, and movesProven how many times an
+	// answer went on, prove that an engine worked. Some count tokens only when a
+	// request ends, so that one long stream proves nothing.
+	proofs      = 3
+	movesProven = 20
+	// liesProven is how many reports in a row have to contradict our account:
+	// one may have crossed with what it is compared to.
+	liesProven = 3
+	// proofTime is the least that a proof takes: engines publish some figures
+	// once a second.
+	proofTime = time.Second
+	// leastStreams is how many streams our account has to hold against a
+	// report: of few, each may just have ended.
+	leastStreams = 4
+	// kvShare is the part of the KV cache that our own requests must fill
+	// before a usage of 0 is untrue.
+	kvShare = 0.05
+)
+
+// judge decides which signals of an instance are believed. It belongs to the
+// keeper, which asks it after each reading and between.
+type judge struct {
+	moved, ended uint64    // our account when the tokens last changed
+	tokensAt     time.Time // when they did
+	tokens       uint64
+
+	lastMoved uint64    // our account at the last report
+	lies      int       // reports in a row that had too few running
+	liesSince time.Time // the first of them
+	empty     int       // reports in a row that had an empty cache that cannot be
+}
+
+// heard looks at a new report, against our account: streams is how many were
+// under way both before it was asked for and after.
+func (j *judge) heard(i *Instance, r *engine.Reading, streams int64, now time.Time) {
+	moved, ended := i.row.moved.Load(), i.row.ended.Load()
+	if tokens := r.PromptTokens + r.GenerationTokens; tokens != j.tokens || j.tokensAt.IsZero() {
+		j.tokens, j.tokensAt, j.moved, j.ended = tokens, now, moved, ended
+	}
+	inIt := int64(r.Running) + int64(r.Waiting)
+	if streams >= leastStreams && inIt < streams/4 && int64(moved-j.lastMoved) >= streams {
+		if j.lies++; j.lies == 1 {
+			j.liesSince = now
+		}
+	} else {
+		j.lies = 0
+	}
+	j.lastMoved = moved
+	ours := i.row.prefill.Load() + i.row.decode.Load()
+	if r.KVUsage == 0 && r.KVCapacityTokens > 0 && streams >= leastStreams && float64(ours) > kvShare*float64(r.KVCapacityTokens) {
+		j.empty++
+	} else {
+		j.empty = 0
+	}
+}
+
+// frozen says that the engine's counters stand still while our account proves
+// that it works: then it is an old page that somebody keeps.
+func (j *judge) frozen(i *Instance, now time.Time) bool {
+	return now.Sub(j.tokensAt) >= proofTime && i.row.ended.Load()-j.ended >= proofs && i.row.moved.Load()-j.moved >= movesProven
+}
+
+// death is what speaks against the n-th signal, given the words that the last
+// report had and how old it may be.
+func (j *judge) death(i *Instance, n int, has engine.Signals, oldest time.Duration, now time.Time) uint32 {
+	s := &i.signals[n]
+	bit := signalSources[n].has
+	age := s.age(now)
+	switch {
+	case bit == 0:
+		return alive
+	case age < 0 && has == 0, age >= 0 && age > oldest:
+		return unread
+	case !has.Has(bit):
+		return absent
+	case has.Has(engine.HasTokens) && j.frozen(i, now):
+		return frozen
+	case (n == sigRunning || n == sigWaiting) && j.lies >= liesProven && now.Sub(j.liesSince) >= proofTime:
+		return untrue
+	case n == sigKVUsage && j.empty >= liesProven && !s.changed.Load():
+		return untrue
+	}
+	return alive
+}

@@ -1,0 +1,47 @@
+package scheduler
+
+import "penstock/scheduler/engine"
+
+// report publishes what the engine said, but for which of it is believed. before
+// and ended are our account's words of when it was asked.
+func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
+	running, waiting := int64(r.Running), int64(r.Waiting)
+	mine := max(before, i.row.inFlight.Load())
+	i.said.running.Store(running)
+	i.said.waiting.Store(waiting)
+	i.said.kvUsage.Store(int64(r.KVUsage * 1e6))
+	i.said.kvSize.Store(r.KVCapacityTokens)
+	i.said.foreign.Store(max(running+waiting-mine, 0))
+	i.said.ended.Store(ended)
+	i.said.tokens.Store(r.PromptTokens + r.GenerationTokens)
+	if waiting == 0 {
+		i.said.known.Store(max(i.said.known.Load(), running, i.stated(r)))
+	}
+	if kind := i.kind.Load(); *kind != r.Kind {
+		read := r.Kind
+		i.kind.Store(&read)
+	}
+	if v := i.version.Load(); r.Version != "" && (v == nil || *v != r.Version) {
+		read := r.Version
+		i.version.Store(&read)
+	}
+	at := r.At.UnixNano()
+	i.heardAt.Store(at)
+	for n, value := range [sigProgress]int64{
+		running, waiting, int64(r.KVUsage * 1e6), int64(r.PromptTokens + r.GenerationTokens), int64(r.PrefixHits),
+	} {
+		if r.Has.Has(signalSources[n].has) {
+			i.signals[n].said(value, at)
+		}
+	}
+}
+
+// stated is how many requests of full length the engine has room for: as it
+// says, or as its KV cache and its context do.
+func (i *Instance) stated(r *engine.Reading) int64 {
+	longest := i.Context()
+	if r.MaxConcurrency > 0 || longest == 0 {
+		return int64(r.MaxConcurrency)
+	}
+	return r.KVCapacityTokens / int64(longest)
+}
