@@ -102,7 +102,7 @@ func (s *Scheduler) follow(wanted []InstanceConfig) {
 		}
 	}
 	for _, i := range slices.Clone(f.all) {
-		if i.leaves() && !i.kept {
+		if i.leaves() && !i.kept && i.row.inFlight.Load() == 0 {
 			s.depart(i)
 		}
 	}

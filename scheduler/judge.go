@@ -49,15 +49,18 @@ func (j *judge) heard(i *Instance, r *engine.Reading, streams int64, now time.Ti
 	if tokens := r.PromptTokens + r.GenerationTokens; tokens != j.tokens || j.tokensAt.IsZero() {
 		j.tokens, j.tokensAt, j.moved, j.ended = tokens, now, moved, ended
 	}
-	inIt := int64(r.Running) + int64(r.Waiting)
-	if streams >= leastStreams && inIt < streams/4 && int64(moved-j.lastMoved) >= streams {
+	switch inIt := int64(r.Running) + int64(r.Waiting); {
+	case streams < leastStreams || inIt >= streams/4:
+		j.lies = 0
+	case int64(moved-j.lastMoved) >= streams: // they do go on
 		if j.lies++; j.lies == 1 {
 			j.liesSince = now
 		}
-	} else {
-		j.lies = 0
+		j.lastMoved = moved
 	}
-	j.lastMoved = moved
+	if j.lies == 0 {
+		j.lastMoved = moved
+	}
 	ours := i.row.prefill.Load() + i.row.decode.Load()
 	if r.KVUsage == 0 && r.KVCapacityTokens > 0 && streams >= leastStreams && float64(ours) > kvShare*float64(r.KVCapacityTokens) {
 		j.empty++

@@ -33,8 +33,10 @@ const (
 	FormatJSON       = "json"
 )
 
+// MaxCustom is how many engines of the operator's own there can be.
+const MaxCustom = 64
+
 const (
-	maxCustoms     = 64
 	maxCustomName  = 64
 	maxFieldSource = 8
 	maxCustomPath  = 256
@@ -181,8 +183,8 @@ func tableWith(customs []Custom) ([]*profile, error) {
 	if len(customs) == 0 {
 		return profiles, nil
 	}
-	if len(customs) > maxCustoms {
-		return nil, fmt.Errorf("engines: %d of your own, want at most %d", len(customs), maxCustoms)
+	if len(customs) > MaxCustom {
+		return nil, fmt.Errorf("engines: %d of your own, want at most %d", len(customs), MaxCustom)
 	}
 	table := slices.Clone(profiles)
 	seen := make(map[string]bool, len(customs))

@@ -50,6 +50,7 @@ func (c *Config) effective() yaml.MapSlice {
 		"admin", c.Admin,
 		"engine", string(s.Engine),
 		"instances", c.effectiveInstances(),
+		"engines", c.effectiveEngines(),
 		"policy", s.Policy,
 		"queue", mapping("max_size", g.Queue.MaxSize, "timeout", durationText(g.Queue.Timeout)),
 		"retry", mapping("count", g.Retry.Count),

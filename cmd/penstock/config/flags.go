@@ -25,7 +25,7 @@ func (c *Config) readFlags(f Flags) (map[string]string, error) {
 		read            reader
 	}{
 		{"--admin", "admin", f.Admin, c.readAdmin},
-		{"--engine", "engine", f.Engine, readEngine(&c.Scheduler.Engine)},
+		{"--engine", "engine", f.Engine, c.readEngine(&c.Scheduler.Engine)},
 		{"--policy", "policy", f.Policy, c.readPolicy},
 		{"--kernel", "kernel.mode", f.Kernel, c.readKernelMode},
 		{"--log-level", "log.level", f.LogLevel, c.readLogLevel},

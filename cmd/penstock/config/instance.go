@@ -31,7 +31,7 @@ func (c *Config) readInstance(v value) error {
 	err := section{
 		"url":           text(&in.url),
 		"name":          text(&in.name),
-		"engine":        readEngine(&in.engine),
+		"engine":        c.readEngine(&in.engine),
 		"api_key_file":  text(&in.keyFile),
 		"max_in_flight": integer(&in.maxInFlight),
 		"kv_events":     notYet,

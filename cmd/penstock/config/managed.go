@@ -88,7 +88,7 @@ func (c *Config) metadata() section {
 
 func (c *Config) managedGateway() section {
 	return section{
-		"infer_backend":            oneOf(&c.Scheduler.Engine, []string{"vllm"}, []string{"bladellm"}),
+		"infer_backend":            oneOf(&c.Scheduler.Engine, []string{"vllm", "bladellm"}, nil),
 		"max_queue_size":           integer(&c.Gateway.Queue.MaxSize),
 		"retry_count":              integer(&c.Gateway.Retry.Count),
 		"wait_schedule_timeout":    c.managedAway,

@@ -11,12 +11,10 @@ import (
 	"time"
 
 	"penstock/dataplane"
-	"penstock/scheduler/engine"
 )
 
 // What exists so far of the names in INTERFACE.md, and what does not.
 var (
-	engines, plannedEngines   = []string{"auto", "vllm", "sglang"}, []string{"bladellm", "lmdeploy", "tgi", "trtllm", "llamacpp"}
 	policies, plannedPolicies = []string{"round-robin", "random", "least-request", "p2c", "least-token"}, []string{"predictive", "prefix-cache", "pd-split"}
 	kernels, plannedKernels   = []string{"auto", "off"}, []string{"sockops", "tracepoints", "tcp_info"}
 )
@@ -25,6 +23,12 @@ func (c *Config) readNative(v value) error {
 	schema := c.native()
 	if schema.isForeign(v) {
 		return &Error{File: v.file, Message: "is no Penstock configuration"}
+	}
+	// Any other key may name one of the operator's engines.
+	if own, ok := v.find("engines"); ok && !own.isNull() {
+		if err := c.readEngines(own); err != nil {
+			return err
+		}
 	}
 	return schema.read(v)
 }
@@ -37,10 +41,10 @@ func (c *Config) native() section {
 		"name":          pathPart(&g.Name),
 		"listen":        texts(&g.Listen, isListenAddress),
 		"admin":         c.readAdmin,
-		"engine":        readEngine(&s.Engine),
+		"engine":        c.readEngine(&s.Engine),
 		"instances":     list(c.readInstance),
 		"discovery":     notYet,
-		"engines":       notYet,
+		"engines":       c.readEngines,
 		"policy":        c.readPolicy,
 		"queue":         section{"max_size": integer(&g.Queue.MaxSize), "timeout": duration(&g.Queue.Timeout)}.read,
 		"retry":         section{"count": integer(&g.Retry.Count)}.read,
@@ -162,8 +166,6 @@ func isPushURL(v value, s string) error {
 	}
 	return nil
 }
-
-func readEngine(to *engine.Kind) reader { return oneOf(to, engines, plannedEngines) }
 
 func (c *Config) readPolicy(v value) error {
 	return oneOf(&c.Scheduler.Policy, policies, plannedPolicies)(v)

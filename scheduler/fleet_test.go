@@ -1,0 +1,235 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func configOf(names ...string) (list []InstanceConfig) {
+	for _, n := range names {
+		list = append(list, InstanceConfig{URL: "http://" + n + ":8000", Name: n})
+	}
+	return list
+}
+
+func names(s *Scheduler) string {
+	var all []string
+	for _, i := range s.Instances() {
+		all = append(all, i.Name+" "+i.State().String())
+	}
+	return strings.Join(all, ", ")
+}
+
+func set(t *testing.T, s *Scheduler, from string, list []InstanceConfig, want string) {
+	t.Helper()
+	if err := s.Set(from, list); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(s); got != want {
+		t.Errorf("the fleet is %q, want %q", got, want)
+	}
+}
+
+func TestSourcesMakeOneFleet(t *testing.T) {
+	s := fleetOf(t, 0, "round-robin")
+	if d := s.Pick(ask("")); d.Verdict != NoInstance {
+		t.Errorf("an empty fleet gives verdict %d", d.Verdict)
+	}
+	set(t, s, "file", configOf("a", "b"), "a starting, b starting")
+	set(t, s, "dns", configOf("b", "c"), "a starting, b starting, c starting")
+	set(t, s, "file", configOf("a"), "a starting, b starting, c starting") // dns names b still
+	set(t, s, "dns", nil, "a starting")
+	set(t, s, "file", nil, "")
+}
+
+func TestBadListLeavesTheFleetAsItWas(t *testing.T) {
+	s := fleetOf(t, 0, "round-robin")
+	set(t, s, "file", configOf("a"), "a starting")
+	f := func(c InstanceConfig, want string) {
+		t.Helper()
+		if err := s.Set("dns", []InstanceConfig{c}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want something with %q", err, want)
+		}
+		if got := names(s); got != "a starting" {
+			t.Errorf("the fleet is %q", got)
+		}
+	}
+	f(InstanceConfig{URL: "ftp://b", Name: "b"}, "instance b")
+	f(InstanceConfig{URL: "http://b:1"}, "has no name")
+	f(InstanceConfig{URL: "http://b:1", Name: "b", Engine: "nobody's"}, "nobody's")
+	f(InstanceConfig{URL: "http://b:1", Name: "b", MaxInFlight: -1}, "max_in_flight")
+	f(InstanceConfig{URL: "http://b:1", Name: "a"}, "has this name already")
+}
+
+func TestRemovedInstanceDrainsAndGoes(t *testing.T) {
+	s := fleetOf(t, 0, "round-robin")
+	ctx, stop := context.WithCancel(t.Context())
+	var gone []string
+	left := make(chan struct{})
+	s.OnGone(func(i *Instance) { gone = append(gone, i.Name); close(left) })
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	defer running.Wait()
+	defer stop()
+	s.Set("file", []InstanceConfig{{URL: "http://127.0.0.1:1", Name: "a"}, {URL: "http://127.0.0.1:2", Name: "b"}})
+	a := s.Named("a")
+	d, ok := a.reserve(ask(""), 1, s.output)
+	if !ok {
+		t.Fatal("no place")
+	}
+	set(t, s, "file", []InstanceConfig{{URL: "http://127.0.0.1:2", Name: "b"}}, "a draining, b starting")
+	if _, ok := a.reserve(ask(""), 1, s.output); ok {
+		t.Error("an instance that leaves got a request")
+	}
+	if st := a.Status(); st.Reason != "removed" {
+		t.Errorf("reason %q", st.Reason)
+	}
+	d.End()
+	<-left
+	if s.Named("a") != nil || len(gone) != 1 {
+		t.Errorf("after its last request it is still there; gone %v", gone)
+	}
+}
+
+func TestInstanceThatIsWantedAgainStays(t *testing.T) {
+	s := fleetOf(t, 1, "round-robin")
+	i := s.Instances()[0]
+	i.kept = true // somebody would have to let it go
+	s.Set(firstSource, nil)
+	if i.State() != Draining {
+		t.Fatalf("%s", i.State())
+	}
+	s.Set("dns", []InstanceConfig{{URL: i.URL, Name: i.Name}})
+	if i.State() != Healthy || s.Named("a") != i {
+		t.Errorf("%s, %q", i.State(), names(s))
+	}
+}
+
+func TestOtherOptionsMakeAnotherInstance(t *testing.T) {
+	s := fleetOf(t, 1, "round-robin")
+	old := s.Instances()[0]
+	s.Set(firstSource, []InstanceConfig{{URL: old.URL, Name: old.Name, MaxInFlight: 1}})
+	if i := s.Named("a"); i == old || len(s.Instances()) != 1 {
+		t.Error("the new limit has no effect")
+	}
+}
+
+func TestOperatorsDrain(t *testing.T) {
+	s := fleetOf(t, 2, "round-robin")
+	if s.Drain("nobody", true) {
+		t.Error("drained one that does not exist")
+	}
+	s.Drain("a", true)
+	for range 10 {
+		if d := pick(t, s, ask("m")); d.Instance.Name == "a" {
+			t.Error("a draining instance got a request")
+		}
+	}
+	s.Drain("a", false)
+	if got := names(s); got != "a healthy, b healthy" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A thousand that come one by one, and go, with requests on the way: for -race.
+func TestFleetChangesUnderRequests(t *testing.T) {
+	s := fleetOf(t, 3, "least-token")
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	for n := range 4 {
+		asking.Go(func() {
+			q := Query{Model: "m", Rand: uint64(n)}
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				q.Rand = next(q.Rand)
+				d := s.Pick(&q)
+				d.Reservation.FirstByte(1)
+				d.Reservation.End()
+			}
+		})
+	}
+	var list []InstanceConfig
+	for n := range 200 {
+		list = append(list, InstanceConfig{URL: fmt.Sprintf("http://10.0.0.1:%d", n+1), Name: fmt.Sprint("x", n)})
+		s.Set("registration", list)
+	}
+	for len(list) > 0 {
+		list = list[1:]
+		s.Set("registration", list)
+	}
+	close(stop)
+	asking.Wait()
+	if n := len(s.Instances()); n != 3 {
+		t.Errorf("%d are left", n)
+	}
+}
+
+func TestNameThatMovesIsFollowed(t *testing.T) {
+	s := fleetOf(t, 0, "round-robin")
+	set(t, s, "file", []InstanceConfig{{URL: "http://gpu.rack:8000", Name: "a"}, {URL: "http://[::1]:8000", Name: "b"}}, "a starting, b starting")
+	var moved []string
+	s.OnMoved(func(i *Instance) { moved = append(moved, i.Name) })
+	ips, err := []string{"10.0.0.1", "fd00::1"}, error(nil)
+	r := resolver{func(_ context.Context, host string) ([]string, error) {
+		if host != "gpu.rack" {
+			t.Errorf("looked up %s", host)
+		}
+		return ips, err
+	}}
+	f := func(want string, moves int) {
+		t.Helper()
+		r.round(t.Context(), s)
+		if got := s.Named("a").Addr(); got != want || len(moved) != moves {
+			t.Errorf("dials %s after %d moves, want %s after %d", got, len(moved), want, moves)
+		}
+	}
+	f("10.0.0.1:8000", 0)
+	ips = []string{"fd00::1", "10.0.0.1"} // in another order
+	f("10.0.0.1:8000", 0)
+	ips = []string{"fd00::1"}
+	f("[fd00::1]:8000", 1)
+	ips, err = nil, context.DeadlineExceeded
+	f("[fd00::1]:8000", 1)
+	if got := s.Named("b").Addr(); got != "[::1]:8000" {
+		t.Errorf("dials %s", got)
+	}
+}
+
+func TestPromptThatCannotFitGoesToALargerWindow(t *testing.T) {
+	s := fleetOf(t, 3, "round-robin")
+	window := func(n, tokens int) {
+		m := *s.Instances()[n].models.Load()
+		m = append(m[:0:0], m...)
+		m[0].MaxLen = tokens
+		s.Instances()[n].models.Store(&m)
+	}
+	window(0, 1000)
+	window(1, 8000)
+	window(2, 0) // it did not say
+	s.republish()
+	f := func(tokens int, want string) {
+		t.Helper()
+		got := map[string]bool{}
+		for range 20 {
+			q := ask("m")
+			q.PromptTokens = tokens
+			d := pick(t, s, q)
+			got[d.Instance.Name] = true
+			d.Reservation.End()
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%d tokens went to %v, want %s", tokens, got, want)
+		}
+	}
+	f(900, "map[a:true b:true c:true]")
+	f(1700, "map[a:true b:true c:true]") // it is a guess: they may be 1000
+	f(1800, "map[b:true c:true]")
+	f(100_000, "map[b:true c:true]") // too long for all who say: the largest may say so
+}

@@ -1,0 +1,63 @@
+package scheduler
+
+import "testing"
+
+func TestInPanicTheLeastBadIsTried(t *testing.T) {
+	s := fleetOf(t, 3, "least-request")
+	all := s.Instances()
+	out := func(i *Instance, f Failure) {
+		for range failuresInRow * panicFactor {
+			i.Failed(f)
+		}
+		if i.State() != Ejected {
+			t.Fatalf("%s is %s", i.Name, i.State())
+		}
+	}
+	out(all[0], Probe)
+	if s.fleet.panicking() {
+		t.Error("a panic over one of three")
+	}
+	if d := pick(t, s, ask("m")); d.Instance == all[0] {
+		t.Error("one that is out was given a request while others are in")
+	}
+	out(all[1], Refused)
+	if !s.fleet.panicking() {
+		t.Error("no panic over two of three")
+	}
+	out(all[2], BadStatus)
+	for range 10 {
+		d := pick(t, s, ask("m"))
+		if d.Instance == all[1] {
+			t.Error("an instance that refuses connections was tried")
+		}
+		d.Reservation.End()
+	}
+	all[0].recovered()
+	if d := pick(t, s, ask("m")); d.Instance != all[0] {
+		t.Error("one that is out was preferred to one that is in")
+	}
+}
+
+func TestInPanicItTakesMoreToBeTakenOut(t *testing.T) {
+	s := fleetOf(t, 3, "least-request")
+	all := s.Instances()
+	all[0].Failed(Refused)
+	all[1].Failed(Refused)
+	for range failuresInRow * panicFactor {
+		if all[2].State() == Ejected {
+			t.Fatal("out as easily as ever")
+		}
+		all[2].Failed(Timeout)
+	}
+	if all[2].State() != Ejected {
+		t.Error("it is never out")
+	}
+}
+
+func TestHungInstanceIsNoLastResort(t *testing.T) {
+	s := fleetOf(t, 1, "least-request")
+	s.Instances()[0].Failed(Hung)
+	if d := s.Pick(ask("m")); d.Verdict != NoInstance || s.Routable() {
+		t.Errorf("verdict %d", d.Verdict)
+	}
+}

@@ -1,0 +1,180 @@
+package scheduler
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"penstock/scheduler/engine"
+)
+
+// asked gives the instance a request of so many tokens.
+func asked(t *testing.T, i *Instance, tokens int, stream bool) *Reservation {
+	t.Helper()
+	r, ok := i.reserve(&Query{PromptTokens: tokens, Stream: stream, Now: time.Now().UnixNano()}, 100, newMean(1))
+	if !ok {
+		t.Fatal("no place")
+	}
+	return &r
+}
+
+// learned lets the instance prefill at so many tokens a second for a while.
+func learned(t *testing.T, i *Instance, e *scripted, perSecond int) {
+	t.Helper()
+	for range 10 {
+		r := asked(t, i, perSecond, true)
+		time.Sleep(time.Second)
+		r.FirstByte(time.Now().UnixNano())
+		e.set(func(e *scripted) { e.reading.GenerationTokens++ })
+		r.End()
+	}
+}
+
+func TestEngineThatHangsIsOutWithinFiveSeconds(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		learned(t, i, e, 5000)
+		e.set(func(e *scripted) { e.generate = engine.ErrTimeout })
+		r := asked(t, i, 500, true)
+		time.Sleep(2900 * time.Millisecond)
+		state(t, i, Healthy)
+		time.Sleep(2 * time.Second)
+		state(t, i, Ejected)
+		if st := i.Status(); !strings.HasPrefix(st.Reason, "hung: nothing moved for ") || !i.Hung() {
+			t.Errorf("reason %q", st.Reason)
+		}
+		time.Sleep(time.Minute) // its health is as good as ever
+		state(t, i, Ejected)
+		r.End()
+		e.set(func(e *scripted) { e.generate = nil })
+		time.Sleep(2 * time.Second)
+		state(t, i, Healthy)
+		if i.ramp.over() {
+			t.Error("it has its whole share at once")
+		}
+	})
+}
+
+func TestLongPromptOnASlowInstanceIsNoHang(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		learned(t, i, e, 1000)
+		r := asked(t, i, 60_000, true)
+		time.Sleep(100 * time.Second) // it is a little slower than it was
+		state(t, i, Healthy)
+		r.FirstByte(time.Now().UnixNano())
+		r.End()
+	})
+}
+
+func TestPromptBeforeAnythingWasLearnedHasTime(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.generate = engine.ErrTimeout })
+		r := asked(t, i, 5000, true) // 10 s at 500 a second
+		time.Sleep(30 * time.Second)
+		state(t, i, Healthy)
+		time.Sleep(30 * time.Second)
+		state(t, i, Ejected)
+		r.End()
+	})
+}
+
+func TestCountersThatMoveAreNoHang(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		r := asked(t, i, 100, false) // an answer in one piece, and long
+		for range 60 {
+			time.Sleep(time.Second)
+			e.set(func(e *scripted) { e.reading.GenerationTokens += 40; e.reading.Running = 1 })
+		}
+		state(t, i, Healthy)
+		r.End()
+	})
+}
+
+func TestLongWholeAnswerOfAnEngineThatCountsAtTheEndIsNoHang(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		e.set(func(e *scripted) { e.reading.Kind = engine.SGLang })
+		time.Sleep(time.Second)
+		state(t, i, Healthy)
+		r := asked(t, i, 100, false)
+		time.Sleep(time.Minute)
+		state(t, i, Healthy)
+		r.End()
+	})
+}
+
+// The client of a stream may read slowly: that its bytes do not move proves
+// nothing, where the engine says that it runs nothing.
+func TestStreamThatItsClientHoldsUpIsNoHang(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		r := asked(t, i, 100, true)
+		r.FirstByte(time.Now().UnixNano())
+		time.Sleep(time.Minute)
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.reading.Running, e.generate = 1, engine.ErrTimeout }) // but if it runs it, and counts no token
+		time.Sleep(5 * time.Second)
+		state(t, i, Ejected)
+		r.End()
+	})
+}
+
+func TestHungInstanceWhoseStreamsMoveAgainIsBack(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.generate = engine.ErrTimeout; e.reading.Running = 1 })
+		r := asked(t, i, 100, true)
+		r.FirstByte(time.Now().UnixNano())
+		time.Sleep(5 * time.Second)
+		state(t, i, Ejected)
+		r.Tokens(3)
+		time.Sleep(2 * time.Second)
+		state(t, i, Healthy)
+		r.End()
+	})
+}
+
+// An engine that takes no completions (embeddings) cannot be asked for a proof:
+// a request has to try, later and later.
+func TestHungInstanceThatCannotBeProvenIsTried(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.generate = &engine.StatusError{Code: 404} })
+		r := asked(t, i, 100, true)
+		time.Sleep(5 * time.Second)
+		state(t, i, Ejected)
+		r.End()
+		time.Sleep(7 * time.Second)
+		state(t, i, Healthy)
+	})
+}
+
+func TestSpeedIsLearned(t *testing.T) {
+	var p prompts
+	var s speed
+	if got := s.of(1000); got != 2*time.Second {
+		t.Errorf("1,000 tokens take %v at first", got)
+	}
+	now := int64(time.Second)
+	for range 20 { // two at a time, 4,000 tokens a second together
+		p.begin(2000, now)
+		p.begin(2000, now)
+		p.end(2000, now+int64(time.Second), true)
+		p.end(2000, now+int64(time.Second), true)
+		now += int64(10 * time.Second) // and then nothing for a while
+		s.learn(&p)
+	}
+	if got := s.of(8000); got < 1900*time.Millisecond || got > 2100*time.Millisecond {
+		t.Errorf("8,000 tokens take %v, want 2 s", got)
+	}
+	if p.longest() != 0 || p.underWay.Load() != 0 {
+		t.Error("something is left under way")
+	}
+	p.begin(3000, now)
+	p.begin(100, now)
+	if got := p.longest(); got != 4096 {
+		t.Errorf("the longest is %d", got)
+	}
+}
