@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type Config struct {
 	Engine    engine.Kind // of instances that name none
 	Health    Health
 	Scrape    Scrape
+	Engines   []engine.Custom // kinds of the operator's own
 }
 
 // InstanceConfig is one engine process behind one address.
@@ -55,7 +57,7 @@ func (c *Config) Validate() error {
 	if _, ok := policyNamed(c.Policy); !ok {
 		return fmt.Errorf("policy: %q is none of %s", c.Policy, strings.Join(Policies(), ", "))
 	}
-	if err := knownKind(c.Engine); err != nil {
+	if err := knownKind(c.Engine, c.Engines); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
 	for _, b := range []struct {
@@ -82,7 +84,7 @@ func (c *Config) validateInstances() error {
 		if i.Name == "" {
 			return fmt.Errorf("instances: number %d has no name", n+1)
 		}
-		if err := i.validate(); err != nil {
+		if err := i.validate(c.Engines); err != nil {
 			return fmt.Errorf("instances: %w", err)
 		}
 		if names[i.Name] {
@@ -94,23 +96,24 @@ func (c *Config) validateInstances() error {
 }
 
 // validate says what is wrong with an instance's options.
-func (c *InstanceConfig) validate() error {
+func (c *InstanceConfig) validate(custom []engine.Custom) error {
 	if c.Name == "" {
 		return fmt.Errorf("%s has no name", c.URL)
 	}
 	if c.MaxInFlight < 0 || c.MaxInFlight > 1<<20 {
 		return fmt.Errorf("%s: max_in_flight %d is out of range: 0 to %d", c.Name, c.MaxInFlight, 1<<20)
 	}
-	if err := knownKind(c.Engine); err != nil {
+	if err := knownKind(c.Engine, custom); err != nil {
 		return fmt.Errorf("%s: engine: %w", c.Name, err)
 	}
 	return nil
 }
 
-// knownKind refuses an engine that is not in the table.
-func knownKind(k engine.Kind) error {
-	if k == "" || k.Known() {
+// knownKind refuses an engine that is neither in the table nor the operator's.
+func knownKind(k engine.Kind, custom []engine.Custom) error {
+	own := func(c engine.Custom) bool { return c.Name == string(k) }
+	if k == "" || k.Known() || slices.ContainsFunc(custom, own) {
 		return nil
 	}
-	return fmt.Errorf("%q is none of %v", k, engine.Kinds())
+	return fmt.Errorf("%q is none of %v, nor named under engines", k, engine.Kinds())
 }

@@ -60,7 +60,7 @@ type options struct {
 // check says what is wrong with the configuration of an instance, and returns
 // its URL, parsed.
 func (s *Scheduler) check(cfg InstanceConfig) (*url.URL, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.validate(s.cfg.Engines); err != nil {
 		return nil, fmt.Errorf("instance %w", err)
 	}
 	u, err := url.Parse(cfg.URL)

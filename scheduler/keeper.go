@@ -72,7 +72,7 @@ type keeper struct {
 
 func newKeeper(s *Scheduler, i *Instance) *keeper {
 	c, err := engine.NewClient(engine.Options{
-		URL: i.URL, APIKey: i.APIKey, Kind: i.options.engine, Timeout: s.cfg.Scrape.Timeout, Addr: i.Addr,
+		URL: i.URL, APIKey: i.APIKey, Kind: i.options.engine, Custom: s.cfg.Engines, Timeout: s.cfg.Scrape.Timeout, Addr: i.Addr,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("instance %s was checked: %v", i.Name, err))

@@ -177,6 +177,13 @@ func (c *Custom) profile() *profile {
 	return newProfile(p)
 }
 
+// CheckCustom says what is wrong with any of the operator's own engines, the
+// key first: "engines: my_engine: running: …".
+func CheckCustom(custom []Custom) error {
+	_, err := tableWith(custom)
+	return err
+}
+
 // tableWith is the table with the operator's own engines: a built-in one named
 // again stands where it was, the others before all, as more particular.
 func tableWith(customs []Custom) ([]*profile, error) {

@@ -85,6 +85,9 @@ func TestCustomRefused(t *testing.T) {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got %v, want %q", c, err, want)
 		}
+		if err := CheckCustom([]Custom{c}); err == nil || !strings.HasPrefix(err.Error(), "engines: ") {
+			t.Errorf("CheckCustom of %+v: got %v", c, err)
+		}
 		if _, err := NewClient(Options{URL: "http://h", Custom: []Custom{c}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("NewClient with %+v: got %v, want %q", c, err, want)
 		}

@@ -36,7 +36,7 @@ Made from the table in scheduler/engine/profiles.go: change that, then run
 
 **Tested how.** *real*: on a page taken from a running engine. *golden*: on a page written from the engine's own
 source or documentation, with the expected reading beside it (scheduler/engine/testdata). *unproven*: on nothing; the
-name is taken from a document or from memory.
+name is taken from a document or from memory. Of the paths and of owned_by, those of trtllm and triton are unproven.
 
 **Rules.** Series of one field are added up, over the ranks of an instance too; of usages the highest counts, and one
 rank asleep makes the instance asleep. A series marked *older* is read only where the newer name is absent. KV usage that

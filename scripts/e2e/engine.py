@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 ANSWER = (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n"
           b'{"choices": []}')
 MODELS = b'{"object":"list","data":[{"id":"llama2","object":"model"}]}'
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+ABOUT = ("/version", "/server_info", "/get_server_info", "/info", "/props", "/v1/loads")  # the router asks what engine it is
 METRICS = b"vllm:num_requests_running 0.0\nvllm:num_requests_waiting 0.0\nvllm:kv_cache_usage_perc 0.0\n"
 
 
@@ -66,6 +68,8 @@ class ScriptedEngine:
             connection.sendall(ok(MODELS))
         elif path == "/health":
             connection.sendall(ok(b""))
+        elif path in ABOUT:
+            connection.sendall(NOT_FOUND)
         else:
             self.seen.append(request)
             for piece in [self.answer] if isinstance(self.answer, bytes) else self.answer:

@@ -93,6 +93,7 @@ func (c *Config) effectiveInstances() []yaml.MapSlice {
 
 func effectiveHealth(h *scheduler.Health) yaml.MapSlice {
 	return mapping(
+		"stall", durationText(h.Stall),
 		"connect_timeout", durationText(h.ConnectTimeout),
 		"response_timeout", durationText(h.ResponseTimeout),
 		"probe_every", durationText(h.ProbeEvery),

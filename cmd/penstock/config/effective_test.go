@@ -23,6 +23,7 @@ instances:
     engine: auto
     api_key_file: null
     max_in_flight: 0
+engines: {}
 policy: least-token
 queue:
   max_size: 128
@@ -30,6 +31,7 @@ queue:
 retry:
   count: 2
 health:
+  stall: 3s
   connect_timeout: 1s
   response_timeout: 0s
   probe_every: 1s
@@ -84,10 +86,13 @@ engine: vllm
 instances:
   - {url: "http://a:1", name: "12", engine: sglang, max_in_flight: 7, api_key_file: `+engineKey+`}
   - {url: "http://b:1", name: "true"}
+engines:
+  mine: {metrics_path: /s, health_path: /h, models_path: /m, format: json, running: [a.0, b], kv_usage: pct, kv_usage_scale: 0.01}
+  vllm: {waiting: 'w{a="b"}'}
 policy: random
 queue: {max_size: 1, timeout: 90s}
 retry: {count: 1}
-health: {connect_timeout: 2s, response_timeout: 1h, probe_every: 500ms}
+health: {stall: 2500ms, connect_timeout: 2s, response_timeout: 1h, probe_every: 500ms}
 scrape: {every: 1500ms, timeout: 2s}
 auth: {keys_file: `+keys+`, engine_key: passthrough}
 routes: {allow: [/v1/x]}
@@ -123,7 +128,7 @@ func TestEffectiveHasEveryKeyOfTheSchema(t *testing.T) {
 	if err := yaml.Unmarshal(mustRead(t, one, Flags{}).Effective(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	later := map[string]bool{"discovery": true, "engines": true, "scheduler": true, "tls": true, "cluster": true}
+	later := map[string]bool{"discovery": true, "scheduler": true, "tls": true, "cluster": true}
 	for key := range Default().native() {
 		if _, ok := doc[key]; ok == later[key] {
 			t.Errorf("%s: in the effective configuration: %v, want %v", key, ok, !later[key])

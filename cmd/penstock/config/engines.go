@@ -23,7 +23,7 @@ func (c *Config) readCustom(v value) error {
 	for _, key := range engine.Fields() {
 		f := fields[key]
 		if f.scale > 0 && len(f.names) == 0 {
-			return v.orMember(key + scaleSuffix).errorf("scales nothing: name a source for %s too", key)
+			return v.orMember(key+scaleSuffix).errorf("scales nothing: name a source for %s too", key)
 		}
 		for _, name := range f.names {
 			if own.Fields == nil {

@@ -53,7 +53,7 @@ func TestErrorsOfFlags(t *testing.T) {
 	f(Flags{Listen: []string{":80", "unix:/a", ":80"}}, `--listen: :80 stands twice`)
 	f(Flags{Listen: []string{"127.0.0.1:8081"}}, `--listen: 127.0.0.1:8081 is the admin port's address: choose another, or another with admin`)
 	f(Flags{Admin: "127.0.0.1:8080"}, `--admin: 127.0.0.1:8080 is the data port's address: the admin port needs one of its own`)
-	f(Flags{Engine: "vlm"}, `--engine: "vlm" is none of: auto, vllm, sglang (did you mean "vllm"?)`)
+	f(Flags{Engine: "vlm"}, `--engine: "vlm" is none of: auto, vllm, sglang, lmdeploy, tgi, trtllm, triton, llamacpp, bladellm (did you mean "vllm"?)`)
 	f(Flags{Policy: "predictive"}, `--policy: predictive is not there yet (there is: round-robin, random, least-request, p2c, least-token)`)
 	f(Flags{Kernel: "sockops"}, `--kernel: sockops is not there yet (there is: auto, off)`)
 	f(Flags{LogLevel: "loud"}, `--log-level: "loud" is none of: debug, info, warn, error`)

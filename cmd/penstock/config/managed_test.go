@@ -102,8 +102,8 @@ func TestWhatTheManagedServiceRefuses(t *testing.T) {
 		_, err := read(`{"metadata": {"type": "LLMGatewayService"},`+"\n"+members+"}", oneFlag)
 		refused(t, err, want)
 	}
-	f(`"llm_gateway": {"infer_backend": "tgi"}`, `p.yaml:2: llm_gateway.infer_backend: "tgi" is none of: vllm`)
-	f(`"llm_gateway": {"infer_backend": "bladellm"}`, `p.yaml:2: llm_gateway.infer_backend: bladellm is not there yet (there is: vllm)`)
+	f(`"llm_gateway": {"infer_backend": "tgi"}`, `p.yaml:2: llm_gateway.infer_backend: "tgi" is none of: vllm, bladellm`)
+	f(`"llm_gateway": {"infer_backend": "bladelm"}`, `p.yaml:2: llm_gateway.infer_backend: "bladelm" is none of: vllm, bladellm (did you mean "bladellm"?)`)
 	f(`"llm_gateway": {"max_queue_size": -1}`, `p.yaml:2: llm_gateway.max_queue_size: -1 is negative`)
 	f(`"llm_gateway": {"max_queue_size": "128"}`, `p.yaml:2: llm_gateway.max_queue_size: need a whole number, not a string: write 128 without quotes`)
 	f(`"llm_gateway": {"wait_schedule_timeout": "5s"}`, `p.yaml:2: llm_gateway.wait_schedule_timeout: need a whole number, not a string`)

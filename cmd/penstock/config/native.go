@@ -80,7 +80,7 @@ func limits(l *dataplane.Limits) section {
 func (c *Config) health() section {
 	h := &c.Scheduler.Health
 	return section{
-		"stall":            notYet,
+		"stall":            duration(&h.Stall),
 		"connect_timeout":  duration(&h.ConnectTimeout),
 		"response_timeout": duration(&h.ResponseTimeout),
 		"probe_every":      duration(&h.ProbeEvery),

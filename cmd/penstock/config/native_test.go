@@ -117,7 +117,7 @@ func TestErrorsSayWhere(t *testing.T) {
 	f("listen: 127.0.0.1:8081", `p.yaml:2: listen: 127.0.0.1:8081 is the admin port's address: choose another, or another with admin`)
 	f("listen: [\":80\", \":80\"]", `p.yaml:2: listen: :80 stands twice`)
 	f("admin: unix:/run/a.sock", `p.yaml:2: admin: "unix:/run/a.sock": the port must be a number up to 65535`)
-	f("engine: vlm", `p.yaml:2: engine: "vlm" is none of: auto, vllm, sglang (did you mean "vllm"?)`)
+	f("engine: vlm", `p.yaml:2: engine: "vlm" is none of: auto, vllm, sglang, lmdeploy, tgi, trtllm, triton, llamacpp, bladellm (did you mean "vllm"?)`)
 	f("policy: roundrobin", `p.yaml:2: policy: "roundrobin" is none of: round-robin, random, least-request, p2c, least-token (did you mean "round-robin"?)`)
 	f("limits: {body_bytes: 64 MiB}\nlog: {level: loud}", `p.yaml:3: log.level: "loud" is none of: debug, info, warn, error`)
 	f("log: {format: xml}", `p.yaml:2: log.format: "xml" is none of: text, json`)
@@ -179,8 +179,6 @@ func TestWhatIsNotThereYet(t *testing.T) {
 		refused(t, err, "p.yaml:2: "+key+": not there yet: a later version of Penstock will read it; take it out")
 	}
 	f("discovery: {file: x.yaml}", "discovery")
-	f("engines: {mine: {metrics_path: /stats}}", "engines")
-	f("health: {stall: 3s}", "health.stall")
 	f("scheduler: {url: \"http://10.0.0.2:8081\"}", "scheduler.url")
 	f("tls: {cert: a.pem}", "tls")
 	f("kernel: {cgroup: /x}", "kernel.cgroup")
@@ -192,7 +190,6 @@ func TestWhatIsNotThereYet(t *testing.T) {
 		refused(t, err, want)
 	}
 	g("policy: predictive", "p.yaml:2: policy: predictive is not there yet (there is: round-robin, random, least-request, p2c, least-token)")
-	g("engine: bladellm", "p.yaml:2: engine: bladellm is not there yet (there is: auto, vllm, sglang)")
 	g("kernel: {mode: sockops}", "p.yaml:2: kernel.mode: sockops is not there yet (there is: auto, off)")
 	_, err := read("instances: [{url: \"http://a\", kv_events: \"tcp://a:5557\"}]", Flags{})
 	refused(t, err, "p.yaml:1: instances[0].kv_events: not there yet: a later version of Penstock will read it; take it out")
@@ -270,9 +267,9 @@ func TestAnotherProgramsFileIsNotQuoted(t *testing.T) {
 		refused(t, err, want)
 	}
 	long := strings.Repeat("sk", 50)
-	g(long+": 1", "p.yaml:2: "+long[:37]+"…: unknown key (known here: admin, auth, drain_timeout, engine, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
+	g(long+": 1", "p.yaml:2: "+long[:37]+"…: unknown key (known here: admin, auth, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
 	g("kernel: {xyzzy: 1}", "p.yaml:2: kernel.xyzzy: unknown key (known here: mode)")
-	g("\"a\\x1b\\nb\": 1", "p.yaml:2: a??b: unknown key (known here: admin, auth, drain_timeout, engine, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
+	g("\"a\\x1b\\nb\": 1", "p.yaml:2: a??b: unknown key (known here: admin, auth, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
 	name := strings.Repeat("label", 20)
 	if c := mustRead(t, one+"metrics: {labels: {"+name+": a}}", Flags{}); c.Push.Labels[name] != "a" {
 		t.Errorf("a long label: got %v", c.Push.Labels)

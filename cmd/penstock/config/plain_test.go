@@ -59,7 +59,7 @@ func TestReadmesConfigurationIsRead(t *testing.T) {
 }
 
 // INTERFACE.md's sample, less what is not there yet: discovery, engines,
-// health.stall, kv_events, the policy predictive, and files that a test lacks.
+// kv_events, the policy predictive, and files that a test lacks.
 func TestInterfacesSampleIsRead(t *testing.T) {
 	keys := write(t, "keys.yaml", "keys: [{name: a, key: k}]")
 	c := mustRead(t, `
@@ -72,6 +72,8 @@ instances:
   - url: http://10.0.0.11:8000
     name: gpu-11                 # default host:port
     max_in_flight: 0             # 0: learned
+engines:                         # a custom engine: which metric says what
+  my_engine: {metrics_path: /stats, running: my_running, waiting: my_queue, kv_usage: my_cache_pct, kv_usage_scale: 0.01}
 queue: {max_size: 128, timeout: 0s}
 retry: {count: 2}
 health: {connect_timeout: 1s, response_timeout: 0s, probe_every: 1s}
