@@ -57,6 +57,9 @@ func (c *Config) Validate() error {
 	if _, ok := policyNamed(c.Policy); !ok {
 		return fmt.Errorf("policy: %q is none of %s", c.Policy, strings.Join(Policies(), ", "))
 	}
+	if err := engine.CheckCustom(c.Engines); err != nil {
+		return fmt.Errorf("engines: %w", err)
+	}
 	if err := knownKind(c.Engine, c.Engines); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}

@@ -29,11 +29,14 @@ func (i *Instance) full() bool {
 	return mine+i.said.foreign.Load() > i.known()
 }
 
-// known is how many requests the instance is known to run at once: what it
-// states, the most it was seen to run with none waiting, or what streams to us
+// known is how many requests the instance is known to run at once: its limit
+// where it says one; else what it has room for, the most it was seen to run with none waiting, or what streams to us
 // this moment. The most seen counts a quarter more, else it could never rise
 // by more than one a report.
 func (i *Instance) known() int64 {
+	if limit := i.said.limit.Load(); limit > 0 {
+		return limit
+	}
 	seen := max(i.said.known.Load(), i.row.streams.Load())
 	return max(seen+seen/4, leastKnown)
 }

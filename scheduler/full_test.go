@@ -131,3 +131,15 @@ func TestSilentEngineIsNotFullForEver(t *testing.T) {
 		t.Error("an old report still fills it")
 	}
 }
+
+func TestStatedLimitTakesTheLearnedOnesPlace(t *testing.T) {
+	s := fleetOf(t, 1, "least-token")
+	i := s.Instances()[0]
+	i.says(0, 0, func(r *engine.Reading) { r.Limit = 4 }) // llama.cpp with four slots
+	for range 5 { // one waits inside, so that no slot idles
+		pick(t, s, ask("m"))
+	}
+	if d := s.Pick(ask("m")); d.Verdict != Full {
+		t.Errorf("verdict %d for the sixth", d.Verdict)
+	}
+}

@@ -14,6 +14,7 @@ func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
 	i.said.foreign.Store(max(running+waiting-mine, 0))
 	i.said.ended.Store(ended)
 	i.said.tokens.Store(r.PromptTokens + r.GenerationTokens)
+	i.said.limit.Store(int64(r.Limit))
 	if waiting == 0 {
 		i.said.known.Store(max(i.said.known.Load(), running, i.stated(r)))
 	}

@@ -35,8 +35,9 @@ type said struct {
 	foreign atomic.Int64  // requests in it that are not ours
 	ended   atomic.Uint64 // row.ended when the report was asked for
 	known   atomic.Int64  // requests that it is known to run at once
+	limit   atomic.Int64  // requests that it says it runs at once, at most; 0: not said
 	tokens  atomic.Uint64 // prompt and output tokens that it has counted
-	_       [lineSize - 9*8]byte
+	_       [lineSize - 10*8]byte
 }
 
 // Reservation is one request's place in its instance's account.

@@ -83,6 +83,27 @@ func TestUnknownIsAskedSeldom(t *testing.T) {
 	fails(all)
 }
 
+// An engine that is only not there yet is not asked what it is.
+func TestLoadingIsNotQuestioned(t *testing.T) {
+	for _, kind := range []Kind{Auto, LlamaCPP} {
+		s := newScraper(t, "x", kind)
+		s.engine.handle = func(w http.ResponseWriter, r *http.Request) bool {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"error":{"code":503,"message":"Loading model"}}`))
+			return true
+		}
+		s.fails("/metrics", ErrLoading, "/metrics: status 503: the engine is still loading")
+	}
+}
+
+// A page in JSON has no names to filter by.
+func TestNoLeanPageOfJSON(t *testing.T) {
+	s := newScraper(t, string(golden(t, "bladellm.json")), BladeLLM)
+	want := goldens["bladellm.json"]
+	s.scrape("/metrics", want)
+	s.scrape("/metrics", want)
+}
+
 // llama.cpp without --metrics says how many slots it has, and no more.
 func TestKindWithoutPage(t *testing.T) {
 	s := newScraper(t, "", Auto)
@@ -95,7 +116,7 @@ func TestKindWithoutPage(t *testing.T) {
 	if err := s.Scrape(t.Context(), &r); err != nil {
 		t.Fatal(err)
 	}
-	want := Reading{At: s.clock.t, Kind: LlamaCPP, Version: "b7012-1a2b3c4d", Has: HasConcurrency, MaxConcurrency: 4}
+	want := Reading{At: s.clock.t, Kind: LlamaCPP, Version: "b7012-1a2b3c4d", Has: HasConcurrency, Limit: 4}
 	if r != want {
 		t.Errorf("\n got %+v\nwant %+v", r, want)
 	}

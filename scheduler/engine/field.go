@@ -14,7 +14,8 @@ const (
 	blockTokens
 	kvUsedTokens
 	kvUsedBlocks
-	concurrency
+	concurrency // requests of full length that there is room for
+	limit       // requests that run at once, at most
 	promptTokens
 	generationTokens
 	prefixQueries
@@ -29,7 +30,7 @@ const (
 // fieldNames are the keys of Custom.Fields.
 var fieldNames = [numFields]string{
 	"running", "waiting", "kv_usage", "kv_tokens", "kv_blocks", "block_tokens", "kv_used_tokens", "kv_used_blocks",
-	"concurrency", "prompt_tokens", "generation_tokens", "prefix_queries", "prefix_hits", "awake",
+	"concurrency", "max_requests", "prompt_tokens", "generation_tokens", "prefix_queries", "prefix_hits", "awake",
 }
 
 // Fields lists what a Custom may map, as INTERFACE.md's `engines` spells it.

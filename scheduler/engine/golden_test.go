@@ -54,7 +54,7 @@ var goldens = map[string]Reading{
 		Running: 41, Waiting: 2, KVUsage: 0.41, KVCapacityTokens: 880000,
 		PromptTokens: 8128902, GenerationTokens: 7557572, PrefixQueries: 8128902, PrefixHits: 1520500,
 	},
-	"vllm-0.11-asleep.metrics": {
+	"vllm-0.11-asleep.metrics": { // one rank asleep is enough
 		Kind: VLLM, Has: HasRunning | HasWaiting | HasKVUsage | HasSleep,
 		Waiting: 2, Asleep: true,
 	},
@@ -75,16 +75,16 @@ var goldens = map[string]Reading{
 	},
 	"trtllm-1.2.metrics": { // prefix hits in blocks: reused of reused and missed
 		Kind: TRTLLM, Has: HasRunning | HasWaiting | HasKVUsage | HasTokens | HasCapacity | HasPrefix | HasConcurrency,
-		Running: 31, Waiting: 1, KVUsage: 0.62, KVCapacityTokens: 640000, MaxConcurrency: 256,
+		Running: 31, Waiting: 1, KVUsage: 0.62, KVCapacityTokens: 640000, Limit: 256,
 		PromptTokens: 150000, GenerationTokens: 80000, PrefixQueries: 4000, PrefixHits: 1000,
 	},
 	"triton-trtllm.metrics": { // one family, told apart by a label
 		Kind: Triton, Has: HasRunning | HasWaiting | HasKVUsage | HasCapacity | HasConcurrency,
-		Running: 24, Waiting: 6, KVUsage: 0.5, KVCapacityTokens: 399296, MaxConcurrency: 512,
+		Running: 24, Waiting: 6, KVUsage: 0.5, KVCapacityTokens: 399296, Limit: 512,
 	},
 	"triton-trtllm-23.10.metrics": { // without the fraction: used of max
 		Kind: Triton, Has: HasRunning | HasWaiting | HasKVUsage | HasCapacity | HasConcurrency,
-		Running: 24, Waiting: 6, KVUsage: 3120. / 6239, KVCapacityTokens: 399296, MaxConcurrency: 512,
+		Running: 24, Waiting: 6, KVUsage: 3120. / 6239, KVCapacityTokens: 399296, Limit: 512,
 	},
 	"llamacpp-b3000.metrics": {
 		Kind: LlamaCPP, Has: HasRunning | HasWaiting | HasKVUsage | HasTokens,
@@ -109,9 +109,9 @@ var goldenAsides = map[string]struct {
 }{
 	"sglang-loads.json": {SGLang, "", Reading{ // two ranks; the grammars wait too
 		Has:     HasRunning | HasWaiting | HasKVUsage | HasCapacity | HasConcurrency,
-		Running: 22, Waiting: 5, KVUsage: 0.25, KVCapacityTokens: 800000, MaxConcurrency: 256,
+		Running: 22, Waiting: 5, KVUsage: 0.25, KVCapacityTokens: 800000, Limit: 256,
 	}},
-	"llamacpp-props.json": {LlamaCPP, "b7012-1a2b3c4d", Reading{Has: HasConcurrency, MaxConcurrency: 4}},
+	"llamacpp-props.json": {LlamaCPP, "b7012-1a2b3c4d", Reading{Has: HasConcurrency, Limit: 4}},
 	"tgi-info.json":       {TGI, "3.3.7", Reading{}},
 }
 

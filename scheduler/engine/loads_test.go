@@ -25,7 +25,7 @@ func newLoadsScraper(t *testing.T, document string) *scraper {
 func loadsReading(running, waiting float64, lean bool) Reading {
 	return Reading{
 		Kind: SGLang, Lean: lean, Has: HasRunning | HasWaiting | HasKVUsage | HasConcurrency | HasTokens,
-		Running: running, Waiting: waiting, KVUsage: 0.5, MaxConcurrency: 64, GenerationTokens: 500,
+		Running: running, Waiting: waiting, KVUsage: 0.5, Limit: 64, GenerationTokens: 500,
 	}
 }
 
@@ -148,7 +148,7 @@ func TestLoadsAllocateNothing(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: %v allocations for a scrape, want 0", document, n)
 		}
-		if r.GenerationTokens != 500 || r.MaxConcurrency != 64 {
+		if r.GenerationTokens != 500 || r.Limit != 64 {
 			t.Errorf("%s: got %+v", document, r)
 		}
 	}

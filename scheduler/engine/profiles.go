@@ -45,7 +45,7 @@ var profiles = []*profile{
 			from("loads.*.token_usage", kvUsage),
 			from("loads.*.max_total_num_tokens", kvTokens),
 			older("loads.*.max_total_tokens", kvTokens),
-			from("loads.*.max_running_requests", concurrency),
+			from("loads.*.max_running_requests", limit),
 		},
 		page: []source{
 			from("sglang:num_running_reqs", running),
@@ -110,7 +110,7 @@ var profiles = []*profile{
 			from("trtllm_kv_cache_utilization", kvUsage),
 			from("trtllm_kv_cache_max_blocks", kvBlocks),
 			from("trtllm_kv_cache_tokens_per_block", blockTokens),
-			from("trtllm_max_num_active_requests", concurrency),
+			from("trtllm_max_num_active_requests", limit),
 			from("trtllm_prompt_tokens_total", promptTokens),
 			from("trtllm_generation_tokens_total", generationTokens),
 			// In blocks: each is either reused or missed.
@@ -127,7 +127,7 @@ var profiles = []*profile{
 		page: []source{
 			from(`nv_trt_llm_request_metrics{request_type="scheduled"}`, running),
 			from(`nv_trt_llm_request_metrics{request_type="waiting"}`, waiting),
-			from(`nv_trt_llm_request_metrics{request_type="max"}`, concurrency),
+			from(`nv_trt_llm_request_metrics{request_type="max"}`, limit),
 			from(`nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="fraction"}`, kvUsage),
 			from(`nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="used"}`, kvUsedBlocks),
 			from(`nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="max"}`, kvBlocks),
@@ -137,7 +137,7 @@ var profiles = []*profile{
 	// tools/server. Its is_sleeping is no sleep to us: the next request wakes it.
 	newProfile(profile{
 		kind: LlamaCPP, owner: "llamacpp",
-		about: []string{"/props"}, aboutFrom: []source{from("build_info", version), from("total_slots", concurrency)},
+		about: []string{"/props"}, aboutFrom: []source{from("build_info", version), from("total_slots", limit)},
 		page: []source{
 			from("llamacpp:requests_processing", running),
 			from("llamacpp:requests_deferred", waiting),

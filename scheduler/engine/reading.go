@@ -27,10 +27,10 @@ type Reading struct {
 	KVUsage float64 // 0..1
 
 	KVCapacityTokens int64
-	// MaxConcurrency is how many requests the engine says that it runs at once.
-	// vLLM says how many of the model's full context length fit in its KV cache,
-	// so a lower bound; the others say their limit.
-	MaxConcurrency float64
+	// MaxConcurrency is how many requests of the model's full context length fit
+	// in the KV cache, so a lower bound of what the engine runs at once. Limit is
+	// how many it runs at once at most. 0: not said.
+	MaxConcurrency, Limit float64
 
 	PromptTokens, GenerationTokens uint64 // since the engine's start
 

@@ -59,7 +59,7 @@ func (t *tally) has() Signals {
 	// A ratio of counters of two ages could mix tokens with blocks.
 	set(HasPrefix, c[prefixQueries].set && c[prefixHits].set && c[prefixQueries].age == c[prefixHits].age)
 	set(HasCapacity, t.capacity() > 0)
-	set(HasConcurrency, c[concurrency].value > 0)
+	set(HasConcurrency, c[concurrency].value > 0 || c[limit].value > 0)
 	set(HasSleep, c[awake].set)
 	return s
 }
@@ -95,7 +95,7 @@ func (t *tally) fill(r *Reading) {
 	r.Running, r.Waiting = c[running].value, c[waiting].value
 	r.KVUsage, _ = t.usage()
 	r.KVCapacityTokens = int64(whole(t.capacity()))
-	r.MaxConcurrency = c[concurrency].value
+	r.MaxConcurrency, r.Limit = c[concurrency].value, c[limit].value
 	r.PromptTokens = whole(c[promptTokens].value)
 	r.GenerationTokens = whole(c[generationTokens].value)
 	r.PrefixQueries, r.PrefixHits = 0, 0
