@@ -40,3 +40,14 @@ func (i *Instance) drainReason() string {
 	}
 	return ""
 }
+
+// leave takes the instance out of the fleet's numbers, for good.
+func (i *Instance) leave() {
+	h := &i.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone = true
+	if State(h.state.Load()) == Ejected {
+		i.fleet.out.Add(-1)
+	}
+}

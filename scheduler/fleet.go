@@ -138,9 +138,7 @@ func (s *Scheduler) depart(i *Instance) {
 	f := &s.fleet
 	f.all = slices.DeleteFunc(f.all, func(o *Instance) bool { return o == i })
 	f.size.Add(-1)
-	if State(i.health.state.Load()) == Ejected {
-		f.out.Add(-1)
-	}
+	i.leave()
 	i.log.Info("instance is gone")
 	if gone := f.onGone.Load(); gone != nil {
 		(*gone)(i)

@@ -24,6 +24,7 @@ type health struct {
 	flaps   int        // ejections since the last success
 	history []Change   // the latest, oldest first
 	counts  [states]uint64
+	gone    bool // the instance has left: it counts in nobody's numbers
 }
 
 // Change is one change of an instance's state.
@@ -161,10 +162,10 @@ func (i *Instance) become(s State, reason string) {
 	if old == s {
 		return
 	}
-	if old == Ejected {
+	if old == Ejected && !h.gone {
 		i.fleet.out.Add(-1)
 	}
-	if s == Ejected {
+	if s == Ejected && !h.gone { // a request that is late may fail after it left
 		i.fleet.out.Add(1)
 	}
 	h.state.Store(uint32(s))

@@ -61,3 +61,14 @@ func TestHungInstanceIsNoLastResort(t *testing.T) {
 		t.Errorf("verdict %d", d.Verdict)
 	}
 }
+
+// A request that was there when its instance left may fail afterwards.
+func TestInstanceThatLeftIsNotCounted(t *testing.T) {
+	s := fleetOf(t, 2, "least-request")
+	a := s.Instances()[0]
+	s.Set(firstSource, []InstanceConfig{{URL: s.Instances()[1].URL, Name: "b"}})
+	a.Failed(Refused)
+	if s.fleet.out.Load() != 0 || s.fleet.size.Load() != 1 {
+		t.Errorf("%d of %d are out", s.fleet.out.Load(), s.fleet.size.Load())
+	}
+}
