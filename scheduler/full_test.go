@@ -136,7 +136,7 @@ func TestStatedLimitTakesTheLearnedOnesPlace(t *testing.T) {
 	s := fleetOf(t, 1, "least-token")
 	i := s.Instances()[0]
 	i.says(0, 0, func(r *engine.Reading) { r.Limit = 4 }) // llama.cpp with four slots
-	for range 5 { // one waits inside, so that no slot idles
+	for range 5 {                                         // one waits inside, so that no slot idles
 		pick(t, s, ask("m"))
 	}
 	if d := s.Pick(ask("m")); d.Verdict != Full {
