@@ -25,7 +25,8 @@ type InstanceConfig struct {
 	Name        string // unique; in metrics, logs and the API
 	APIKey      string // goes to the engine, whatever the client sent
 	Engine      engine.Kind
-	MaxInFlight int // full at so many requests; 0: learned
+	MaxInFlight int      // full at so many requests; 0: learned
+	Models      []string // what it serves, until it says so itself
 }
 
 // Health says how an instance's life is judged.

@@ -201,12 +201,12 @@ func (s *Scheduler) Drain(name string, on bool) bool {
 	return true
 }
 
-// Lost says that something beside the instance lost touch with it: it is looked
-// at at once.
+// Lost says that something beside the instance has lost touch with it: others
+// are preferred until a probe, at once, shows that it is well.
 func (s *Scheduler) Lost(url string) {
 	for _, i := range s.Instances() {
 		if i.URL == url {
-			i.wake()
+			i.suspect("its registration lost touch")
 		}
 	}
 }

@@ -120,6 +120,16 @@ func (i *Instance) eject(f Failure, evidence string) {
 	i.become(Ejected, evidence)
 }
 
+// suspect doubts an instance that was well, and has it looked at.
+func (i *Instance) suspect(reason string) {
+	i.health.mu.Lock()
+	defer i.health.mu.Unlock()
+	if State(i.health.state.Load()) == Healthy {
+		i.become(Suspect, reason)
+	}
+	i.wake()
+}
+
 // rest makes the instance one that starts: it says itself that it is not ready.
 // That is no failure.
 func (i *Instance) rest(reason string) {

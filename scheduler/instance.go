@@ -93,6 +93,13 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 	}
 	i.address.init(u.Hostname(), cmp.Or(u.Port(), "80"))
 	i.kind.Store(&i.options.engine)
+	if len(cfg.Models) > 0 {
+		var models []engine.Model
+		for _, id := range cfg.Models {
+			models = append(models, engine.Model{ID: id})
+		}
+		i.models.Store(&models)
+	}
 	i.doubt()
 	return i
 }

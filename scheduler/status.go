@@ -73,6 +73,9 @@ func (i *Instance) tellSignals(now time.Time) (told []Signal) {
 			Name: signalSources[n].name, Source: "metrics", Age: sig.age(now), Alive: death == alive,
 			Why: deaths[death], Changed: sig.changed.Load(),
 		}
+		if t.Age < 0 && !t.Alive {
+			t.Why = "not heard yet"
+		}
 		if n == sigProgress {
 			t.Source, t.Age, t.Changed = "account", 0, i.row.moved.Load() > 0
 		}

@@ -22,16 +22,16 @@ var (
 
 // commands are all there are; the order is that of the help.
 type commands struct {
-	Demo    demoCmd    `cmd:"" help:"The 60-second look: simulated engines, the router, a load and a live table, in one process on loopback."`
-	Serve   serveCmd   `cmd:"" help:"Route requests to the engines: gateway and scheduler in one process."`
-	Check   checkCmd   `cmd:"" help:"Validate a configuration and print what it means, with every default."`
-	Sim     simCmd     `cmd:"" help:"Simulated engines that speak vLLM's HTTP, streams and metrics."`
-	Bench   benchCmd   `cmd:"" help:"Load an OpenAI-compatible endpoint and measure it."`
-	Version versionCmd `cmd:"" help:"Version, commit, Go version, and the kernel's part."`
+	Demo     demoCmd     `cmd:"" help:"The 60-second look: simulated engines, the router, a load and a live table, in one process on loopback."`
+	Serve    serveCmd    `cmd:"" help:"Route requests to the engines: gateway and scheduler in one process."`
+	Check    checkCmd    `cmd:"" help:"Validate a configuration and print what it means, with every default."`
+	Sim      simCmd      `cmd:"" help:"Simulated engines that speak vLLM's HTTP, streams and metrics."`
+	Bench    benchCmd    `cmd:"" help:"Load an OpenAI-compatible endpoint and measure it."`
+	Register registerCmd `cmd:"" help:"Runs beside an engine: registers it with a router, for as long as it runs."`
+	Version  versionCmd  `cmd:"" help:"Version, commit, Go version, and the kernel's part."`
 
 	Gateway   laterCmd `cmd:"" group:"Not there yet" help:"The data plane alone."`
 	Scheduler laterCmd `cmd:"" group:"Not there yet" help:"The scheduler alone, for many gateways."`
-	Register  laterCmd `cmd:"" group:"Not there yet" help:"Register the engine beside it with a scheduler."`
 	Fleet     laterCmd `cmd:"" group:"Not there yet" help:"Compare policies in virtual time."`
 	Top       laterCmd `cmd:"" group:"Not there yet" help:"A live table of a running router."`
 	Explain   laterCmd `cmd:"" group:"Not there yet" help:"Why a request went where it went."`

@@ -21,6 +21,7 @@ import (
 // asks it, and the admin port that shows both.
 type router struct {
 	sched   *scheduler.Scheduler
+	sources *discoverers
 	gateway *dataplane.Gateway
 	admin   *admin.Server
 	push    admin.Push
@@ -46,12 +47,16 @@ func (r *router) wire(cfg *config.Config, log *slog.Logger) (err error) {
 	if r.sched, err = scheduler.New(cfg.Scheduler, log); err != nil {
 		return err
 	}
+	if r.sources, err = newDiscoverers(cfg, r.sched, log); err != nil {
+		return err
+	}
 	if r.gateway, err = dataplane.New(cfg.Gateway, r.sched, log); err != nil {
 		return err
 	}
 	r.admin = admin.New(admin.Options{
 		Gateway: r.gateway, Scheduler: r.sched, Build: admin.Build{Version: version, Commit: commit},
 		YAML: cfg.Effective(), JSON: cfg.EffectiveJSON(), Log: log,
+		Registration: r.sources.registration(cfg),
 	})
 	r.push = admin.Push{URLs: cfg.Push.URLs, Every: cfg.Push.Every, Labels: cfg.Push.Labels, From: r.admin, Log: log}
 	return nil
@@ -116,7 +121,8 @@ func (r *router) run(ctx context.Context, ready func()) error {
 	serving, stopServing := context.WithCancel(ctx)
 	defer stopServing()
 	beside, stopBeside := context.WithCancel(context.Background())
-	errs := make([]error, 3)
+	sources := r.sources.runs()
+	errs := make([]error, 3+len(sources))
 	var parts sync.WaitGroup
 	part := func(n int, run func(context.Context) error) {
 		parts.Go(func() {
@@ -127,6 +133,9 @@ func (r *router) run(ctx context.Context, ready func()) error {
 	}
 	part(1, r.sched.Run)
 	part(2, func(ctx context.Context) error { return r.admin.Serve(ctx, r.adminLn) })
+	for n, run := range sources {
+		part(3+n, run)
+	}
 	parts.Go(func() { r.push.Run(beside) })
 	parts.Go(func() {
 		select {

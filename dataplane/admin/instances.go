@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"penstock/scheduler"
 )
@@ -13,6 +14,7 @@ type instance struct {
 	Name     string   `json:"name"`
 	URL      string   `json:"url"`
 	Engine   string   `json:"engine"`
+	Version  string   `json:"version"`
 	Models   []string `json:"models"`
 	State    string   `json:"state"`
 	Reason   string   `json:"reason"`
@@ -26,29 +28,45 @@ type instance struct {
 	Requests uint64   `json:"requests"`
 
 	Signals map[string]signal `json:"signals"`
+	Changes []change          `json:"changes"` // of the state, the latest last
 }
 
-// signal is one thing that an engine reports. AgeMS is null until it did.
+// signal is one thing that is known of an instance. AgeMS is null until it was
+// heard.
 type signal struct {
-	AgeMS *int64 `json:"age_ms"`
-	Alive bool   `json:"alive"`
+	AgeMS   *int64 `json:"age_ms"`
+	Alive   bool   `json:"alive"`
+	Why     string `json:"why"` // it is not
+	Source  string `json:"source"`
+	Changed bool   `json:"ever_changed"`
+}
+
+// change is one change of an instance's state.
+type change struct {
+	Time   time.Time `json:"time"`
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	Reason string    `json:"reason"`
 }
 
 func (s *Server) show(i *scheduler.Instance) instance {
 	st := i.Status()
 	in := instance{
-		Name: i.Name, URL: i.URL, Engine: string(st.Engine), Models: append([]string{}, st.Models...),
+		Name: i.Name, URL: i.URL, Engine: string(st.Engine), Version: st.Version, Models: append([]string{}, st.Models...),
 		State: st.State.String(), Reason: st.Reason, Running: st.Running, Waiting: st.Waiting,
 		KVUsage: st.KVUsage, KVTokens: st.KVCapacityTokens, InFlight: st.InFlight, Pending: s.Gateway.PendingAt(i),
-		Prefill: st.PrefillTokens, Requests: st.Requests, Signals: make(map[string]signal, len(st.Signals)),
+		Prefill: st.PrefillTokens, Requests: st.Requests, Signals: make(map[string]signal, len(st.Signals)), Changes: []change{},
 	}
 	for _, sig := range st.Signals {
-		shown := signal{Alive: sig.Alive}
+		shown := signal{Alive: sig.Alive, Why: sig.Why, Source: sig.Source, Changed: sig.Changed}
 		if sig.Age >= 0 {
 			ms := sig.Age.Milliseconds()
 			shown.AgeMS = &ms
 		}
 		in.Signals[sig.Name] = shown
+	}
+	for _, c := range st.Changes {
+		in.Changes = append(in.Changes, change{c.Time, c.From.String(), c.To.String(), c.Reason})
 	}
 	return in
 }
@@ -63,13 +81,11 @@ func (s *Server) instances(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) instance(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	for _, i := range s.Scheduler.Instances() {
-		if i.Name == name {
-			answer(w, http.StatusOK, s.show(i))
-			return
-		}
+	if i := s.Scheduler.Named(name); i != nil {
+		answer(w, http.StatusOK, s.show(i))
+		return
 	}
-	fail(w, http.StatusNotFound, "instance_not_found", "no instance has the name "+name)
+	noInstance(w, name)
 }
 
 func accepts(r *http.Request, what string) bool {

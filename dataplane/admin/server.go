@@ -24,6 +24,8 @@ type Options struct {
 	YAML      []byte // the effective configuration, secrets masked
 	JSON      []byte // the same
 	Log       *slog.Logger
+
+	Registration *Registration // nil: instances cannot register
 }
 
 // Server is the admin port.
@@ -43,6 +45,8 @@ func New(o Options) *Server {
 		WriteTimeout:      2 * time.Minute, // bounds /debug/pprof/profile?seconds= too
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ConnContext:       withConn,
+		ConnState:         s.connState,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s
@@ -85,12 +89,11 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	for _, later := range []string{
-		"POST /api/v1/instances", "DELETE /api/v1/instances/{name}", "GET /api/v1/decisions",
-		"POST /api/v1/instances/{name}/drain", "DELETE /api/v1/instances/{name}/drain",
-	} {
-		mux.HandleFunc(later, notYet)
-	}
+	mux.HandleFunc("POST /api/v1/instances", s.register)
+	mux.HandleFunc("DELETE /api/v1/instances/{name}", s.deregister)
+	mux.HandleFunc("POST /api/v1/instances/{name}/drain", s.drain(true))
+	mux.HandleFunc("DELETE /api/v1/instances/{name}/drain", s.drain(false))
+	mux.HandleFunc("GET /api/v1/decisions", notYet)
 	return plainErrors(mux)
 }
 

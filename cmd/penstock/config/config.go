@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Gateway   dataplane.Config
 	Scheduler scheduler.Config
+	Discovery Discovery
 
 	Admin     string // host:port of the admin port
 	Kernel    string // "auto" or "off"
@@ -61,6 +62,7 @@ func Default() *Config {
 	return &Config{
 		Gateway:   dataplane.DefaultConfig(),
 		Scheduler: scheduler.DefaultConfig(),
+		Discovery: defaultDiscovery(),
 		Admin:     "127.0.0.1:8081",
 		Kernel:    "auto",
 		Push:      Push{Every: 10 * time.Second},
@@ -102,7 +104,10 @@ func load(root value, flags Flags) (*Config, error) {
 		return nil, v.errorf("names no file, and without keys everybody may use the router: name one, or take the key out")
 	}
 	c.settle()
-	if err := c.needInstances(root, managed); err != nil {
+	if managed {
+		c.registerManaged(root)
+	}
+	if err := c.needInstances(root); err != nil {
 		return nil, err
 	}
 	return c, c.validate(root, places)
@@ -124,14 +129,12 @@ func (c *Config) settle() {
 	c.Gateway.ResponseTimeout = c.Scheduler.Health.ResponseTimeout
 }
 
-func (c *Config) needInstances(root value, managed bool) error {
+func (c *Config) needInstances(root value) error {
 	switch {
-	case len(c.Scheduler.Instances) > 0:
-		return nil
-	case managed:
-		return &Error{File: root.file, Message: "names no instance, and registration is not there yet: name the instances with --instance URL"}
+	case len(c.Scheduler.Instances) > 0, !c.Discovery.isEmpty():
+		return c.checkRegister(root)
 	}
-	return &Error{File: root.file, Message: "no instance and no way to get one: name them under `instances`, or with --instance URL"}
+	return &Error{File: root.file, Message: "no instance and no way to get one: name them under `instances`, with --instance URL, or turn `discovery` on"}
 }
 
 // validate asks the packages and gives their answer the place it belongs to:
@@ -175,15 +178,9 @@ func (c *Config) checkPorts(root value, flags map[string]string) error {
 // checkInstances refuses a router that would send requests to itself, round and
 // round.
 func (c *Config) checkInstances(root value, flags map[string]string) error {
-	refuse := func(n int, port string) error {
-		return instancePlace(root, flags, n).errorf("%s is this router's own %s port", c.Scheduler.Instances[n].URL, port)
-	}
 	for n, in := range c.Scheduler.Instances {
-		if slices.ContainsFunc(c.Gateway.Listen, func(listen string) bool { return meets(in.URL, listen) }) {
-			return refuse(n, "data")
-		}
-		if meets(in.URL, c.Admin) {
-			return refuse(n, "admin")
+		if port := c.ownPort(in.URL); port != "" {
+			return instancePlace(root, flags, n).errorf("%s is this router's own %s port", in.URL, port)
 		}
 	}
 	return nil

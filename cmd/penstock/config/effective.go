@@ -50,6 +50,7 @@ func (c *Config) effective() yaml.MapSlice {
 		"admin", c.Admin,
 		"engine", string(s.Engine),
 		"instances", c.effectiveInstances(),
+		"discovery", c.effectiveDiscovery(),
 		"engines", c.effectiveEngines(),
 		"policy", s.Policy,
 		"queue", mapping("max_size", g.Queue.MaxSize, "timeout", durationText(g.Queue.Timeout)),

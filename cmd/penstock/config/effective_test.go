@@ -23,6 +23,7 @@ instances:
     engine: auto
     api_key_file: null
     max_in_flight: 0
+discovery: {}
 engines: {}
 policy: least-token
 queue:
@@ -89,6 +90,10 @@ instances:
 engines:
   mine: {metrics_path: /s, health_path: /h, models_path: /m, format: json, running: [a.0, b], kv_usage: pct, kv_usage_scale: 0.01}
   vllm: {waiting: 'w{a="b"}'}
+discovery:
+  file: more.yaml
+  dns: {name: rack1.internal, type: a, port: 8000, refresh: 20s}
+  register: {token_file: `+engineKey+`, ttl: 30s}
 policy: random
 queue: {max_size: 1, timeout: 90s}
 retry: {count: 1}
@@ -117,6 +122,7 @@ func TestEffectiveReadAgainIsTheSame(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", name, err, text)
 		}
 		again.engineKey = c.engineKey
+		again.Discovery.File = c.Discovery.File // it lies in another folder
 		if !reflect.DeepEqual(again, c) {
 			t.Errorf("%s: got\n%+v, want\n%+v", name, again, c)
 		}
@@ -128,7 +134,7 @@ func TestEffectiveHasEveryKeyOfTheSchema(t *testing.T) {
 	if err := yaml.Unmarshal(mustRead(t, one, Flags{}).Effective(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	later := map[string]bool{"discovery": true, "scheduler": true, "tls": true, "cluster": true}
+	later := map[string]bool{"scheduler": true, "tls": true, "cluster": true}
 	for key := range Default().native() {
 		if _, ok := doc[key]; ok == later[key] {
 			t.Errorf("%s: in the effective configuration: %v, want %v", key, ok, !later[key])
@@ -159,7 +165,8 @@ func TestEffectiveOfTheManagedService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := strings.NewReplacer("engine: auto", "engine: vllm", "cpu: 0", "cpu: 2", "memory: 0B", "memory: 4000MiB").Replace(everyDefault)
+	want := strings.NewReplacer("engine: auto", "engine: vllm", "cpu: 0", "cpu: 2", "memory: 0B", "memory: 4000MiB",
+		"discovery: {}", "discovery:\n  register:\n    token_file: null\n    ttl: 15s").Replace(everyDefault)
 	if got := string(c.Effective()); got != want {
 		t.Errorf("got\n%s, want\n%s", got, want)
 	}

@@ -123,6 +123,9 @@ func TestWhatTheManagedServiceRefuses(t *testing.T) {
 	g(`"memory": 1`, `p.yaml:1: metadata.memory: 1 is out of range: need megabytes, 64 or more`)
 	g(`"group": "a b"`, `p.yaml:1: metadata.group: "a b": need a value that can stand in a path`)
 
-	_, err := read(`{"metadata": {"type": "LLMGatewayService"}}`, Flags{})
-	refused(t, err, "p.yaml: names no instance, and registration is not there yet: name the instances with --instance URL")
+	_, err := read(`{"metadata": {"type": "LLMGatewayService"}}`, Flags{Admin: "0.0.0.0:8081"})
+	refused(t, err, "p.yaml: discovery.register: the admin port 0.0.0.0:8081 is not on loopback alone: registration there needs a token_file")
+	if c := mustRead(t, `{"metadata": {"type": "LLMGatewayService"}}`, Flags{}); !c.Discovery.Register.On {
+		t.Error("instances cannot register")
+	}
 }

@@ -43,7 +43,7 @@ func (c *Config) native() section {
 		"admin":         c.readAdmin,
 		"engine":        c.readEngine(&s.Engine),
 		"instances":     list(c.readInstance),
-		"discovery":     notYet,
+		"discovery":     c.discovery().read,
 		"engines":       c.readEngines,
 		"policy":        c.readPolicy,
 		"queue":         section{"max_size": integer(&g.Queue.MaxSize), "timeout": duration(&g.Queue.Timeout)}.read,

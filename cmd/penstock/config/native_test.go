@@ -178,7 +178,6 @@ func TestWhatIsNotThereYet(t *testing.T) {
 		_, err := read(one+text, Flags{})
 		refused(t, err, "p.yaml:2: "+key+": not there yet: a later version of Penstock will read it; take it out")
 	}
-	f("discovery: {file: x.yaml}", "discovery")
 	f("scheduler: {url: \"http://10.0.0.2:8081\"}", "scheduler.url")
 	f("tls: {cert: a.pem}", "tls")
 	f("kernel: {cgroup: /x}", "kernel.cgroup")
@@ -217,7 +216,7 @@ func TestASchedulerThatIsAwayIsSaidOnce(t *testing.T) {
 }
 
 func TestNoInstance(t *testing.T) {
-	const end = "no instance and no way to get one: name them under `instances`, or with --instance URL"
+	const end = "no instance and no way to get one: name them under `instances`, with --instance URL, or turn `discovery` on"
 	_, err := Load("", Flags{})
 	refused(t, err, end)
 	_, err = read("listen: 127.0.0.1:0", Flags{})
@@ -267,9 +266,9 @@ func TestAnotherProgramsFileIsNotQuoted(t *testing.T) {
 		refused(t, err, want)
 	}
 	long := strings.Repeat("sk", 50)
-	g(long+": 1", "p.yaml:2: "+long[:37]+"…: unknown key (known here: admin, auth, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
+	g(long+": 1", "p.yaml:2: "+long[:37]+"…: unknown key (known here: admin, auth, discovery, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
 	g("kernel: {xyzzy: 1}", "p.yaml:2: kernel.xyzzy: unknown key (known here: mode)")
-	g("\"a\\x1b\\nb\": 1", "p.yaml:2: a??b: unknown key (known here: admin, auth, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
+	g("\"a\\x1b\\nb\": 1", "p.yaml:2: a??b: unknown key (known here: admin, auth, discovery, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape)")
 	name := strings.Repeat("label", 20)
 	if c := mustRead(t, one+"metrics: {labels: {"+name+": a}}", Flags{}); c.Push.Labels[name] != "a" {
 		t.Errorf("a long label: got %v", c.Push.Labels)

@@ -1,0 +1,13 @@
+// Package discovery finds out which instances there are: from a file, from DNS,
+// and from the instances themselves (registration).
+//
+// Each source yields its whole list, every time that it changes, to a function
+// that the caller gives; the scheduler joins the lists. A source that fails
+// (a broken file, a name server that is away) keeps its last list and says so
+// once: nobody loses instances because the finding of them broke.
+//
+// File.Run, DNS.Run and Registry.Run are one goroutine each, which the caller
+// starts and waits for. The Registry's other methods may be called from any.
+//
+// It neither asks the instances anything nor judges them.
+package discovery
