@@ -28,8 +28,8 @@ func (i *Instance) drain(why uint32, on bool) {
 	i.free()
 }
 
-// leaves says whether the instance goes once it has nothing of ours.
-func (i *Instance) leaves() bool { return i.draining.Load()&drainRemoved != 0 }
+// Leaving says whether the instance goes once it has nothing of ours.
+func (i *Instance) Leaving() bool { return i.draining.Load()&drainRemoved != 0 }
 
 func (i *Instance) drainReason() string {
 	switch why := i.draining.Load(); {

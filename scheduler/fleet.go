@@ -102,7 +102,7 @@ func (s *Scheduler) follow(wanted []InstanceConfig) {
 		}
 	}
 	for _, i := range slices.Clone(f.all) {
-		if i.leaves() && !i.kept && i.row.inFlight.Load() == 0 {
+		if i.Leaving() && !i.kept && i.row.inFlight.Load() == 0 {
 			s.depart(i)
 		}
 	}
@@ -125,7 +125,7 @@ func (s *Scheduler) keep(i *Instance) {
 func (s *Scheduler) departed(i *Instance) bool {
 	s.fleet.mu.Lock()
 	defer s.fleet.mu.Unlock()
-	if !i.leaves() {
+	if !i.Leaving() {
 		return false
 	}
 	s.depart(i)
@@ -150,7 +150,7 @@ func (s *Scheduler) depart(i *Instance) {
 func (s *Scheduler) publish() {
 	names := make(map[string]*Instance, len(s.fleet.all))
 	for _, i := range s.fleet.all {
-		if other := names[i.Name]; other == nil || other.leaves() {
+		if other := names[i.Name]; other == nil || other.Leaving() {
 			names[i.Name] = i
 		}
 	}

@@ -58,7 +58,7 @@ type Reservation struct {
 // many decide at once.
 func (i *Instance) reserve(q *Query, expected int64, m *mean) (Reservation, bool) {
 	n, most := i.row.inFlight.Add(1), i.options.maxInFlight
-	if most > 0 && n > most || i.leaves() {
+	if most > 0 && n > most || i.Leaving() {
 		i.row.inFlight.Add(-1)
 		return Reservation{}, false
 	}
@@ -119,7 +119,7 @@ func (r *Reservation) End() {
 	}
 	r.inst = nil
 	i.row.ended.Add(1)
-	if i.row.inFlight.Add(-1) == 0 && i.leaves() {
+	if i.row.inFlight.Add(-1) == 0 && i.Leaving() {
 		i.wake()
 	}
 	i.free()

@@ -88,15 +88,19 @@ func (c *serveCmd) serve(out io.Writer, cfg *config.Config, log *slog.Logger) er
 // is read by programs.
 func greet(out io.Writer, cfg *config.Config, r *router, log *slog.Logger) {
 	if cfg.Log.Format == "json" {
-		log.Info("serving", "version", version, "urls", r.urls(), "instances", len(cfg.Scheduler.Instances), "policy", cfg.Scheduler.Policy, "admin", r.adminURL())
+		log.Info("serving", "version", version, "urls", r.urls(), "instances", len(r.sched.Instances()), "policy", cfg.Scheduler.Policy, "admin", r.adminURL())
 		return
 	}
 	if cfg.Log.Level >= slog.LevelError {
 		return
 	}
-	engines := fmt.Sprintf("%d engines", len(cfg.Scheduler.Instances))
-	if len(cfg.Scheduler.Instances) == 1 {
-		engines = "the engine " + cfg.Scheduler.Instances[0].URL
+	all := r.sched.Instances()
+	engines := fmt.Sprintf("%d engines", len(all))
+	switch len(all) {
+	case 0:
+		engines = "no engine yet"
+	case 1:
+		engines = "the engine " + all[0].URL
 	}
 	fmt.Fprintf(out, "penstock %s: %s before %s by %s; state and metrics at %s/\n",
 		version, strings.Join(r.urls(), ", "), engines, cfg.Scheduler.Policy, r.adminURL())

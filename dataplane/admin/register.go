@@ -103,10 +103,11 @@ func (s *Server) deregister(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PathValue("name")
-	switch {
-	case s.Registration.Registry.Delete(name):
+	gone := s.Registration.Registry.Delete(name)
+	switch i := s.Scheduler.Named(name); {
+	case gone:
 		w.WriteHeader(http.StatusNoContent)
-	case s.Scheduler.Named(name) != nil:
+	case i != nil && !i.Leaving():
 		fail(w, http.StatusConflict, "conflict", name+" did not register: take it out of the configuration, the file or DNS that names it, or drain it")
 	default:
 		noInstance(w, name)

@@ -1,0 +1,65 @@
+package config
+
+import (
+	"testing"
+
+	"penstock/scheduler/discovery"
+)
+
+func TestWhatIsWrongWithDiscoveryIsSaid(t *testing.T) {
+	token := write(t, "token", "sk token")
+	f := func(text, want string) {
+		t.Helper()
+		_, err := read(text, Flags{})
+		refused(t, err, want)
+	}
+	f("discovery: {dns: {type: a}}", "p.yaml:1: discovery.dns: is missing: name the record, such as _vllm._tcp.rack1.internal")
+	f("discovery: {dns: {name: r, type: mx}}", `p.yaml:1: discovery.dns.type: "mx" is none of: a, aaaa, srv (did you mean "a"?)`)
+	f("discovery: {dns: {name: r, type: a}}", "p.yaml:1: discovery.dns: need the engines' port, 1 to 65535: a records have none")
+	f("discovery: {dns: {name: r, port: 1}}", "p.yaml:1: discovery.dns.port: has no place here: srv records have the port in them")
+	f("discovery: {dns: {name: r, refresh: 1ms}}", "p.yaml:1: discovery.dns.refresh: 1ms is out of range: 1s to 1h")
+	f("discovery: {register: {ttl: 1ms}}", "p.yaml:1: discovery.register.ttl: 1ms is out of range: 1s to 1h")
+	f("discovery: {register: {token_file: "+token+"}}", "p.yaml:1: discovery.register.token_file: "+token+": need one line with a key, of printable characters without spaces")
+	f("discovery: {fiel: x}", `p.yaml:1: discovery.fiel: unknown key (did you mean "file"?)`)
+	f("admin: 0.0.0.0:9\ndiscovery: {register: {}}", "p.yaml:2: discovery.register: the admin port 0.0.0.0:9 is not on loopback alone: registration there needs a token_file")
+}
+
+func TestListOfInstancesIsParsed(t *testing.T) {
+	c := mustRead(t, one, Flags{})
+	f := func(text string, want int) {
+		t.Helper()
+		list, err := c.ParseInstances("i.yaml", []byte(text))
+		if err != nil || len(list) != want {
+			t.Errorf("%q: %v, %v", text, list, err)
+		}
+	}
+	f("", 0)
+	f("instances: []", 0)
+	f("instances: [{url: 'http://a:1'}, {url: 'http://b:1', name: b}]", 2)
+	f("- {url: 'http://a:1'}\n- url: http://[::1]:8000\n", 2)
+	g := func(text, want string) {
+		t.Helper()
+		_, err := c.ParseInstances("i.yaml", []byte(text))
+		refused(t, err, want)
+	}
+	g("instances: [{url: 'http://a:1'}, {url: 'http://a:1'}]", "i.yaml:1: instances[1].url: http://a:1 stands twice")
+	g("instance: []", `i.yaml:1: instance: unknown key (did you mean "instances"?)`)
+	g("instances:\n- {url: 'http://127.0.0.1:8081'}", "i.yaml:2: instances[0].url: http://127.0.0.1:8081 is this router's own admin port")
+}
+
+func TestWhoRegistersIsChecked(t *testing.T) {
+	c := mustRead(t, one, Flags{})
+	got, err := c.Target(discovery.Target{URL: "http://GPU-1:8000/", Models: []string{"m"}})
+	if err != nil || got.URL != "http://gpu-1:8000" || got.Name != "gpu-1:8000" || len(got.Models) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	f := func(target discovery.Target, want string) {
+		t.Helper()
+		_, err := c.Target(target)
+		refused(t, err, want)
+	}
+	f(discovery.Target{URL: "http://127.0.0.1:8080"}, "url: http://127.0.0.1:8080 is this router's own data port")
+	f(discovery.Target{}, "url is missing")
+	f(discovery.Target{URL: "http://a:1", Name: "a/b"}, `"a/b": letters, digits and . _ : - can name an instance, 128 at most`)
+	f(discovery.Target{URL: "http://a:1", Engine: "vlm"}, `engine: "vlm" is none of: auto, vllm, sglang, lmdeploy, tgi, trtllm, triton, llamacpp, bladellm (did you mean "vllm"?)`)
+}
