@@ -8,6 +8,10 @@ import (
 // What an engine says of itself.
 
 func (i *Instance) health(w http.ResponseWriter, _ *http.Request) {
+	if f, _ := i.fault.get(); f.Kind == faultLoading {
+		reply(w, http.StatusServiceUnavailable, map[string]any{"error": map[string]any{"code": 503, "message": "Loading model", "type": "unavailable_error"}})
+		return
+	}
 	replyBytes(w, http.StatusOK, "text/plain", nil)
 }
 
@@ -23,6 +27,10 @@ func (i *Instance) load(w http.ResponseWriter, _ *http.Request) {
 
 func (i *Instance) models(w http.ResponseWriter, _ *http.Request) {
 	created := i.clock.begin.Unix()
+	if f, _ := i.fault.get(); f.Kind == faultLoading {
+		answer(w, map[string]any{"object": "list", "data": []any{}})
+		return
+	}
 	answer(w, map[string]any{"object": "list", "data": []any{map[string]any{
 		"id": i.config.Model, "object": "model", "created": created, "owned_by": i.dialect.owner,
 		"root": i.config.Model, "parent": nil, "max_model_len": i.profile.MaxModelLen,
@@ -44,8 +52,11 @@ func (i *Instance) serverInfo(w http.ResponseWriter, _ *http.Request) {
 }
 
 // loads is SGLang's /v1/loads.
-func (i *Instance) loads(w http.ResponseWriter, _ *http.Request) {
-	s := i.modelStats()
+func (i *Instance) loads(w http.ResponseWriter, r *http.Request) {
+	s, ok := i.shownStats(w)
+	if !ok {
+		return
+	}
 	answer(w, map[string]any{
 		"timestamp": float64(time.Now().UnixMilli()) / 1e3, "version": i.dialect.version, "dp_rank_count": 1,
 		"loads": []any{map[string]any{

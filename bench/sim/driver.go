@@ -85,7 +85,7 @@ func (i *Instance) sleep(timer *time.Timer, at time.Duration) bool {
 func (i *Instance) moving() bool {
 	for {
 		f, changed := i.fault.get()
-		if f.Kind != faultHang {
+		if !f.stops() {
 			return true
 		}
 		select {

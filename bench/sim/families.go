@@ -18,7 +18,7 @@ var vllmFamilies = []family{
 	split("vllm:num_requests_waiting_by_reason", gauge, "Number of waiting requests by reason.", "reason", []string{"capacity", "deferred"},
 		func(p *page, n int) float64 { return float64(p.stats.Waiting * (1 - n)) }),
 	split("vllm:engine_sleep_state", gauge, "Engine sleep state; awake = 0 means engine is sleeping; awake = 1 means engine is awake.",
-		"sleep_state", []string{"awake", "weights_offloaded", "discard_all"}, func(_ *page, n int) float64 { return float64((3 - n) / 3) }),
+		"sleep_state", []string{"awake", "weights_offloaded", "discard_all"}, sleepState),
 	value("vllm:kv_cache_usage_perc", gauge, "KV-cache usage. 1 means 100 percent usage.", kvUsage),
 	value("vllm:prefix_cache_queries_total", counter, "Prefix cache queries, in terms of number of queried tokens.", prefixQueries),
 	value("vllm:prefix_cache_hits_total", counter, "Prefix cache hits, in terms of number of cached tokens.", prefixHits),
@@ -100,6 +100,14 @@ var sglangFamilies = []family{
 func successes(name string) family {
 	return split(name, counter, "Count of successfully processed requests.", "finished_reason", reasons,
 		func(p *page, n int) float64 { return float64(p.instance.meter.ends[n].Load()) })
+}
+
+// sleepState is 1 at the state that the engine is in.
+func sleepState(p *page, n int) float64 {
+	if p.instance.hasFault(faultAsleep) {
+		return float64(n % 2) // weights_offloaded
+	}
+	return float64((3 - n) / 3)
 }
 
 func zero(*page) float64            { return 0 }

@@ -18,6 +18,14 @@ const (
 	faultStatus = "status" // answers a Ratio of the requests with Code
 	faultCut    = "cut"    // drops the connection after Tokens tokens of each answer
 	faultStall  = "stall"  // answers stop after their first token, though the engine goes on
+
+	faultAsleep  = "asleep"  // holds no weights: says so, and does nothing until it is healed
+	faultScaling = "scaling" // its ranks change: 503 to everything
+	faultLoading = "loading" // has just been started: 503, and no model yet
+
+	faultMetricsGone    = "metrics_gone"    // 404 instead of the page
+	faultMetricsFrozen  = "metrics_frozen"  // the page stays as it was
+	faultMetricsRenamed = "metrics_renamed" // every series has another name, as after an upgrade
 )
 
 // Fault is one way to fail. An instance has at most one at a time.
@@ -33,10 +41,12 @@ type Fault struct {
 // faultParameters says which kind takes which, apart from "for".
 var faultParameters = map[string][]string{
 	faultHang: nil, faultRefuse: nil, faultReset: nil, faultExit: nil, faultStall: nil,
+	faultAsleep: nil, faultScaling: nil, faultLoading: nil,
+	faultMetricsGone: nil, faultMetricsFrozen: nil, faultMetricsRenamed: nil,
 	faultSlow: {"factor"}, faultStatus: {"code", "ratio"}, faultCut: {"tokens"},
 }
 
-const faultKinds = "hang, refuse, reset, exit, slow, status, cut or stall"
+const faultKinds = "hang, refuse, reset, exit, slow, status, cut, stall, asleep, scaling, loading, metrics_gone, metrics_frozen or metrics_renamed"
 
 // UnmarshalJSON reads {"kind": …, "for": "10s", …} and refuses what does not
 // belong to the kind.
@@ -164,6 +174,9 @@ func (b *faultBox) stopTimer() {
 		b.timer = nil
 	}
 }
+
+// stops says whether the engine makes no step.
+func (f Fault) stops() bool { return f.Kind == faultHang || f.Kind == faultAsleep }
 
 // slowed is how long a step of d takes.
 func (b *faultBox) slowed(d time.Duration) time.Duration {

@@ -326,3 +326,55 @@ func FuzzFault(f *testing.F) {
 }
 
 func jsonInt(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+func TestFaultsOfTheMetricsPage(t *testing.T) {
+	r := newRig(t, nil)
+	const series = "vllm:generation_tokens_total{"
+	r.post("/v1/completions", short)
+	r.inject(`{"kind":"metrics_frozen"}`)
+	before := r.get("/metrics")
+	r.post("/v1/completions", short)
+	if after := r.get("/metrics"); lineOf(after, series) != lineOf(before, series) {
+		t.Error("a frozen page moves")
+	}
+	r.inject(`{"kind":"metrics_renamed"}`)
+	if page := r.get("/metrics"); strings.Contains(page, "\n"+series) || !strings.Contains(page, "\nvllm:engine_generation_tokens_total{") {
+		t.Error("a renamed page has its old names")
+	}
+	if page := r.get("/metrics/?name[]=vllm:generation_tokens_total"); page != "" {
+		t.Errorf("filtered by an old name it says %q", page)
+	}
+	r.inject(`{"kind":"metrics_gone"}`)
+	if answer, _ := r.do("GET", "/metrics", ""); answer.StatusCode != 404 {
+		t.Errorf("a page that is gone: %s", answer.Status)
+	}
+	r.inject(`{"kind":"asleep"}`)
+	_, state, _ := strings.Cut(r.get("/metrics"), `sleep_state="awake"} `)
+	if !strings.HasPrefix(state, "0\n") {
+		t.Errorf("asleep, it says that it is awake: %.5s", state)
+	}
+}
+
+// lineOf is what follows the first line's beginning.
+func lineOf(page, beginning string) string {
+	_, rest, _ := strings.Cut("\n"+page, "\n"+beginning)
+	line, _, _ := strings.Cut(rest, "\n")
+	return line
+}
+
+func TestEngineThatIsNotReady(t *testing.T) {
+	r := newRig(t, nil)
+	f := func(kind, method, path string, want int, part string) {
+		t.Helper()
+		r.inject(`{"kind":"` + kind + `"}`)
+		if answer, body := r.do(method, path, short); answer.StatusCode != want || !strings.Contains(body, part) {
+			t.Errorf("%s: %s answers %s %s, want %d with %s", kind, path, answer.Status, body, want, part)
+		}
+	}
+	f("loading", "GET", "/health", 503, "Loading model")
+	f("loading", "GET", "/v1/models", 200, `"data":[]`)
+	f("loading", "POST", "/v1/completions", 503, "Loading model")
+	f("scaling", "GET", "/health", 503, "currently scaling")
+	f("scaling", "POST", "/v1/completions", 503, "currently scaling")
+	f("scaling", "GET", "/_sim/stats", 200, "")
+}

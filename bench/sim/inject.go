@@ -32,6 +32,10 @@ func (i *Instance) expire(generation int) {
 
 // apply carries f out. The caller holds injecting.
 func (i *Instance) apply(f Fault, spare net.Conn) error {
+	if f.Kind == faultMetricsFrozen {
+		frozen := i.modelStats()
+		i.frozen.Store(&frozen)
+	}
 	i.fault.set(f, i.expire)
 	if f.Kind != "" {
 		i.log.Info("fault", "kind", f.Kind, "for", f.For)

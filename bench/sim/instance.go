@@ -30,10 +30,11 @@ type Instance struct {
 
 	injecting sync.Mutex // held while a fault is carried out, before any other lock
 
-	clock clock
-	wake  chan struct{} // the driver's: something was submitted
-	fault faultBox
-	meter meter
+	clock  clock
+	wake   chan struct{} // the driver's: something was submitted
+	fault  faultBox
+	frozen atomic.Pointer[model.Stats] // what a page shows that stands still
+	meter  meter
 
 	requests atomic.Int64 // for tokens or a vector, seen
 	aborted  atomic.Int64 // of them, left by their client

@@ -3,6 +3,7 @@ package sim
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"penstock/bench/model"
 	"penstock/scheduler/telemetry"
@@ -59,8 +60,16 @@ func (i *Instance) exporter(w http.ResponseWriter, r *http.Request) {
 }
 
 func (i *Instance) writeMetrics(w http.ResponseWriter, names []string) {
-	p := page{instance: i, stats: i.modelStats(), labels: i.dialect.labels(i.config.Model)}
+	stats, ok := i.shownStats(w)
+	if !ok {
+		return
+	}
+	p := page{instance: i, stats: stats, labels: i.dialect.labels(i.config.Model)}
+	renamed := i.hasFault(faultMetricsRenamed)
 	for _, f := range i.dialect.families {
+		if renamed {
+			f.name = strings.Replace(f.name, ":", ":engine_", 1)
+		}
 		if names == nil || f.named(names) {
 			p.Family(f.name, f.kind, f.help)
 			f.write(&p, f.name)
@@ -74,6 +83,23 @@ func (f *family) named(names []string) bool {
 	return slices.ContainsFunc(names, func(n string) bool {
 		return n == f.name || (f.kind == "histogram" && (n == f.name+"_bucket" || n == f.name+"_sum" || n == f.name+"_count"))
 	})
+}
+
+// shownStats are the figures that a page shows, or it has answered in its place.
+func (i *Instance) shownStats(w http.ResponseWriter) (s model.Stats, ok bool) {
+	switch f, _ := i.fault.get(); f.Kind {
+	case faultMetricsGone:
+		i.fail(w, errorOf(http.StatusNotFound, "Not Found"))
+		return s, false
+	case faultMetricsFrozen:
+		return *i.frozen.Load(), true
+	}
+	return i.modelStats(), true
+}
+
+func (i *Instance) hasFault(kind string) bool {
+	f, _ := i.fault.get()
+	return f.Kind == kind
 }
 
 func (i *Instance) modelStats() model.Stats {

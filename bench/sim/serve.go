@@ -63,6 +63,10 @@ func (i *Instance) serve(w http.ResponseWriter, r *http.Request) {
 		reset(connOf(r))
 		panic(http.ErrAbortHandler)
 	}
+	if i.hasFault(faultScaling) && !strings.HasPrefix(r.URL.Path, "/_sim/") {
+		reply(w, http.StatusServiceUnavailable, map[string]string{"error": "The model is currently scaling. Please try again later."})
+		return
+	}
 	if !i.admitted(r) {
 		reply(w, http.StatusUnauthorized, map[string]string{"error": "Unauthorized"})
 		return
@@ -71,6 +75,10 @@ func (i *Instance) serve(w http.ResponseWriter, r *http.Request) {
 		i.requests.Add(1)
 		i.inFlight.Add(1)
 		defer i.inFlight.Add(-1)
+		if i.hasFault(faultLoading) {
+			i.fail(w, errorOf(http.StatusServiceUnavailable, "Loading model"))
+			return
+		}
 		if f, _ := i.fault.get(); f.Kind == faultStatus {
 			if u, _ := i.roll(); u < f.Ratio {
 				_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody)) // else the connection is lost
