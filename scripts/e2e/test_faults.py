@@ -105,11 +105,8 @@ async def play(case: Case, sims: list, router) -> tuple[Run, float, float]:
     await asyncio.sleep(max(0.0, broken + FAULT - time.monotonic()))
     case.seen |= {"signals": router.instances()[0]["signals"], "degraded": router.metric("penstock_policy_degraded_total")}
     healed = time.monotonic()
-    if case.back:
-            if case.fault["kind"] == "refuse":
-            case.seen["refused until"] = healed  # it heals itself: nobody can reach it to tell it
-        else:
-            await asyncio.to_thread(sims[0].heal)
+    if case.back and case.fault["kind"] != "refuse":  # that one heals itself: nobody can reach it to tell it
+        await asyncio.to_thread(sims[0].heal)
     await asyncio.gather(*tasks)
     return run, broken, healed
 
