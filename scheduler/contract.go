@@ -42,7 +42,7 @@ func (k *keeper) changed(n int, was, death uint32, now time.Time) {
 	case death == alive && was != unread:
 		k.inst.log.Info("signal is believed again", "signal", name, "was", deaths[was])
 	case death == alive, s.age(now) < 0: // the first report, or none yet
-	case death == absent && !k.sched.policy.wants(n):
+	case was != alive && was != unread, death == absent && !k.sched.policy.wants(n): // said already, or of no weight
 		k.inst.log.Debug("signal is not believed", "signal", name, "reason", deaths[death])
 	default:
 		k.inst.log.Warn("signal is not believed; decisions do without it", "signal", name, "reason", deaths[death],

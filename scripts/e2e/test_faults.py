@@ -34,6 +34,7 @@ class Case:
     cut: bool = False                 # streams under way may be cut
     long: bool = False                # a prompt of 60,000 tokens goes to it
     back: bool = True                 # it comes back
+    stall_timeout: str = "60s"        # the router's, how long a stream may stand still
     seen: dict = field(default_factory=dict)
 
 
@@ -41,8 +42,8 @@ CASES = [
     Case("exit", {"kind": "exit"}, out=0.2, cut=True, back=False),
     Case("refuse", {"kind": "refuse"}, out=1.2),
     Case("reset", {"kind": "reset"}, out=0.2, cut=True),
-    Case("hang", {"kind": "hang"}, out=5.0),
-    Case("stall", {"kind": "stall"}, cut=True),
+    Case("hang", {"kind": "hang"}, out=5.0, cut=True, stall_timeout="4s"),
+    Case("stall", {"kind": "stall"}, out=5.5, cut=True, stall_timeout="4s"),
     Case("slow", {"kind": "slow", "factor": 10}),
     Case("status", {"kind": "status", "code": 503}, out=1.0),
     Case("metrics gone", {"kind": "metrics_gone"}, dead=("running", "waiting")),
@@ -140,7 +141,7 @@ def verdict(case: Case, run: Run, broken: float, healed: float) -> dict:
 
 def perform(stage, case: Case) -> dict:
     sims = [stage.sim(1, profile="8b-h100", max_model_len=100_000) for _ in range(4)]
-    router = stage.router([s.urls[0] for s in sims], config="limits: {stall_timeout: 4s}\n")
+    router = stage.router([s.urls[0] for s in sims], config=f"limits: {{stall_timeout: {case.stall_timeout}}}\n")
     eventually("all four are in", lambda: all(i["state"] == "healthy" for i in router.instances()))
     if case.fault["kind"] == "refuse":
         case.fault["for"] = f"{FAULT}s"
