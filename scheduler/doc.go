@@ -10,7 +10,14 @@
 //	full.go       when an instance takes no more
 //	policy.go     the policies, pure functions over candidates
 //	health.go     which failures take an instance out, how it comes back
+//	panic.go      what is different when most are out
+//
+// and what it knows comes from these:
+//
 //	keeper.go     the one goroutine of an instance: scrape, probe, models
+//	signal.go     what an instance says; judge.go: whether it is believed
+//	progress.go   whether it works or hangs; prompts.go: how fast it prefills
+//	fleet.go      who belongs to it, by source; address.go: where they are
 //
 // Pick, Reservation and Instance.Failed may be called from any goroutine. Pick
 // reads one published snapshot and atomics: no lock, no allocation, no clock,
