@@ -33,6 +33,9 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	q.meter.see(a)
 	c.own(a)
 	c.waitsFor.Store(nil)
+	if a.head.Status == 404 { // it may not serve the model any more
+		q.decision.Instance.AskModels()
+	}
 	q.decision.Reservation.FirstByte(now)
 	q.started, q.status = true, a.head.Status
 	c.g.account.firstByte(q, now)
@@ -58,6 +61,7 @@ func (c *client) relay(now int64, a *answer, piece []byte) error {
 	c.g.account.nextBytes(q, now)
 	if q.meter.see(a) {
 		q.meter.last = now
+		q.decision.Reservation.Moved()
 		q.decision.Reservation.Tokens(q.meter.batch())
 	}
 	c.out = c.out[:0]

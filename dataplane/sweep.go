@@ -108,7 +108,9 @@ func (g *Gateway) sweep(stop <-chan struct{}) {
 				l.c.expire(l.deadline)
 			}
 			clear(late)
-			stuck = g.clients.stuck(stuck[:0])
+			if g.sched.Routable() { // else there is nobody who could do better
+				stuck = g.clients.stuck(stuck[:0])
+			}
 			for _, s := range stuck {
 				s.c.unhang(s.at)
 			}

@@ -30,7 +30,7 @@ func busy(t *testing.T, i *Instance, n int, d time.Duration, each func()) {
 		held = held[1:]
 		begin()
 		for k := range held {
-			held[k].Tokens(1)
+			held[k].Moved()
 		}
 		if each != nil {
 			each()

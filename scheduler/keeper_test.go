@@ -198,7 +198,7 @@ func TestBusyEngineThatStreamsIsNotTakenOut(t *testing.T) {
 		e.set(func(e *scripted) { e.health = fmt.Errorf("get: %w", engine.ErrTimeout) })
 		for range 50 {
 			time.Sleep(200 * time.Millisecond)
-			d.Reservation.Tokens(1)
+			d.Reservation.Moved()
 		}
 		state(t, i, Healthy)
 		time.Sleep(5 * time.Second) // nothing moves any more

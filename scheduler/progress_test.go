@@ -129,7 +129,7 @@ func TestHungInstanceWhoseStreamsMoveAgainIsBack(t *testing.T) {
 		r.FirstByte(time.Now().UnixNano())
 		time.Sleep(5 * time.Second)
 		state(t, i, Ejected)
-		r.Tokens(3)
+		r.Moved()
 		time.Sleep(2 * time.Second)
 		state(t, i, Healthy)
 		r.End()

@@ -15,7 +15,7 @@ type row struct {
 	streams  atomic.Int64  // requests past their first byte
 	sent     atomic.Uint64 // requests ever given to it
 	ended    atomic.Uint64 // requests ever ended
-	moved    atomic.Uint64 // times that an answer went on: begun, or some tokens further
+	moved    atomic.Uint64 // times that an answer went on
 	whole    atomic.Int64  // requests without a byte whose answer comes in one piece
 	_        [lineSize - 8*8]byte
 
@@ -91,13 +91,19 @@ func (r *Reservation) FirstByte(now int64) {
 // Expected is how many tokens of output the request was thought to have.
 func (r *Reservation) Expected() int { return int(r.expected) }
 
+// Moved notes that more of the answer came.
+func (r *Reservation) Moved() {
+	if r.inst != nil {
+		r.inst.row.moved.Add(1)
+	}
+}
+
 // Tokens notes n more tokens of output.
 func (r *Reservation) Tokens(n int) {
 	if r.inst == nil || !r.begun || n <= 0 {
 		return
 	}
 	r.produced += int64(n)
-	r.inst.row.moved.Add(1)
 	less := min(int64(n), r.decode)
 	r.decode -= less
 	r.inst.row.decode.Add(-less)
