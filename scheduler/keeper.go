@@ -63,6 +63,7 @@ type keeper struct {
 	dialed   string // the address that the engine's connection leads to
 
 	scrapeAt, probeAt, modelsAt time.Time
+	readAt                      time.Time // when the last scrape began
 	asked                       time.Time // when it was last asked for its models
 	back                        time.Time // when it came back; zero: its share is whole
 	since                       time.Time // when it began not to be routable; zero: it is
@@ -196,6 +197,9 @@ func (k *keeper) watch(now time.Time) {
 	k.trust(now)
 	k.progress.look(k.inst, now)
 	stall := k.sched.cfg.Health.Stall
+	if k.progress.quiet(now) > stall/4 && k.badScrapes == 0 { // its counters may know more, and a late reading would look like progress
+		k.scrapeAt = earliest(k.scrapeAt, k.readAt.Add(stall/2))
+	}
 	if k.sched.fleet.panicking() {
 		stall *= panicFactor
 	}
@@ -211,6 +215,7 @@ func (k *keeper) scrape(ctx context.Context) {
 	i := k.inst
 	before, ended, streams := i.row.inFlight.Load(), i.row.ended.Load(), i.row.streams.Load()
 	tokens := k.reading.GenerationTokens
+	k.readAt = time.Now()
 	err := k.engine.Scrape(ctx, &k.reading)
 	if ctx.Err() != nil {
 		return

@@ -48,6 +48,9 @@ func (p *progress) countsSteps(i *Instance, live engine.Signals) bool {
 	return live.Has(engine.HasTokens) && (p.stepwise >= 3 || *i.kind.Load() == engine.VLLM)
 }
 
+// quiet is for how long nothing has moved; 0 where there is nothing to move.
+func (p *progress) quiet(now time.Time) time.Duration { return now.Sub(p.at) }
+
 // hung says for how long nothing has moved that should have; 0 if nothing
 // speaks against the instance. stall is the least that counts as a hang.
 func (p *progress) hung(i *Instance, now time.Time, stall time.Duration) time.Duration {

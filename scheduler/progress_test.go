@@ -55,6 +55,46 @@ func TestEngineThatHangsIsOutWithinFiveSeconds(t *testing.T) {
 	})
 }
 
+// Counters that grew before the hang, and are read long after it, must not look
+// like progress: vLLM's page on a busy CPU takes 100 ms, and is read every 5 s.
+func TestLateReadingIsNoProgress(t *testing.T) {
+	for after := range 5 {
+		keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+			e.set(func(e *scripted) { e.took = 100 * time.Millisecond })
+			time.Sleep(time.Minute + time.Duration(after)*time.Second)
+			state(t, i, Healthy)
+			e.set(func(e *scripted) { e.reading.GenerationTokens += 100; e.generate = engine.ErrTimeout })
+			r := asked(t, i, 20, true)
+			time.Sleep(5 * time.Second)
+			state(t, i, Ejected)
+			r.End()
+		})
+	}
+}
+
+// Whole answers are under way all the time: theirs is not the time of the
+// streams' prompts between them.
+func TestSpeedIsLearnedBesideWholeAnswers(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		whole := asked(t, i, 20, false)
+		for range 100 {
+			r := asked(t, i, 100, true)
+			time.Sleep(20 * time.Millisecond)
+			r.FirstByte(time.Now().UnixNano())
+			e.set(func(e *scripted) { e.reading.GenerationTokens++ })
+			time.Sleep(2 * time.Second)
+			r.End()
+		}
+		e.set(func(e *scripted) { e.generate = engine.ErrTimeout })
+		r := asked(t, i, 500, true)
+		time.Sleep(5 * time.Second)
+		state(t, i, Ejected)
+		r.End()
+		whole.End()
+	})
+}
+
 func TestLongPromptOnASlowInstanceIsNoHang(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
 		state(t, i, Healthy)
@@ -159,10 +199,10 @@ func TestSpeedIsLearned(t *testing.T) {
 	}
 	now := int64(time.Second)
 	for range 20 { // two at a time, 4,000 tokens a second together
-		p.begin(2000, now)
-		p.begin(2000, now)
-		p.end(2000, now+int64(time.Second), true)
-		p.end(2000, now+int64(time.Second), true)
+		p.begin(2000, now, true)
+		p.begin(2000, now, true)
+		p.end(2000, now+int64(time.Second), true, true)
+		p.end(2000, now+int64(time.Second), true, true)
 		now += int64(10 * time.Second) // and then nothing for a while
 		s.learn(&p)
 	}
@@ -172,8 +212,8 @@ func TestSpeedIsLearned(t *testing.T) {
 	if p.longest() != 0 || p.underWay.Load() != 0 {
 		t.Error("something is left under way")
 	}
-	p.begin(3000, now)
-	p.begin(100, now)
+	p.begin(3000, now, true)
+	p.begin(100, now, true)
 	if got := p.longest(); got != 4096 {
 		t.Errorf("the longest is %d", got)
 	}

@@ -17,25 +17,34 @@ type prompts struct {
 	sizes [24]atomic.Int32 // prompts under way, by the number of bits of their tokens
 
 	underWay atomic.Int64
-	since    atomic.Int64 // when the first of those under way came, ns
-	last     atomic.Int64 // when one was done, ns
-	busy     atomic.Int64 // ns spent so far with any under way, up to last
-	done     atomic.Int64 // tokens of prompts done
+
+	// What the speed is learned from: streams, whose first byte tells when the
+	// prompt was done. A whole answer's time is not its prompt's.
+	timed atomic.Int64 // under way
+	since atomic.Int64 // when the first of them came, ns
+	last  atomic.Int64 // when one was done, ns
+	busy  atomic.Int64 // ns spent so far with any under way, up to last
+	done  atomic.Int64 // tokens of those done
 }
 
 func sizeOf(tokens int64) int { return min(bits.Len64(uint64(tokens)), len(prompts{}.sizes)-1) }
 
-func (p *prompts) begin(tokens, now int64) {
-	if p.underWay.Add(1) == 1 {
+func (p *prompts) begin(tokens, now int64, stream bool) {
+	p.underWay.Add(1)
+	p.sizes[sizeOf(tokens)].Add(1)
+	if stream && p.timed.Add(1) == 1 {
 		p.since.Store(now)
 	}
-	p.sizes[sizeOf(tokens)].Add(1)
 }
 
 // end notes that a prompt was done, or given up.
-func (p *prompts) end(tokens, now int64, done bool) {
+func (p *prompts) end(tokens, now int64, stream, done bool) {
 	p.sizes[sizeOf(tokens)].Add(-1)
 	p.underWay.Add(-1)
+	if !stream {
+		return
+	}
+	p.timed.Add(-1)
 	if !done {
 		return
 	}

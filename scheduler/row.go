@@ -64,7 +64,7 @@ func (i *Instance) reserve(q *Query, expected int64, m *mean) (Reservation, bool
 	}
 	i.row.sent.Add(1)
 	i.row.prefill.Add(int64(q.PromptTokens))
-	i.row.prompts.begin(int64(q.PromptTokens), q.Now)
+	i.row.prompts.begin(int64(q.PromptTokens), q.Now, q.Stream)
 	if !q.Stream {
 		i.row.whole.Add(1)
 	}
@@ -81,7 +81,7 @@ func (r *Reservation) FirstByte(now int64) {
 		return
 	}
 	r.begun = true
-	r.leavePrompts(now, !r.whole) // a whole answer's time is not its prompt's
+	r.leavePrompts(now, true)
 	r.inst.row.prefill.Add(-r.prefill)
 	r.inst.row.decode.Add(r.decode)
 	r.inst.row.streams.Add(1)
@@ -132,8 +132,8 @@ func (r *Reservation) End() {
 }
 
 // leavePrompts takes the request out of those that wait for their first byte.
-func (r *Reservation) leavePrompts(now int64, learn bool) {
-	r.inst.row.prompts.end(r.prefill, now, learn)
+func (r *Reservation) leavePrompts(now int64, done bool) {
+	r.inst.row.prompts.end(r.prefill, now, !r.whole, done)
 	if r.whole {
 		r.inst.row.whole.Add(-1)
 	}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -45,6 +46,23 @@ class VLLM(Process):
             return HTTP.get(self.url + "/health", timeout=2.0).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def core(self) -> int:
+        """The process that computes; the one before it answers HTTP."""
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                name, _, rest = stat.read_text().rpartition(")")
+            except OSError:  # it ended meanwhile
+                continue
+            if "EngineCor" in name and os.getpgid(int(stat.parent.name)) == self.pid:
+                return int(stat.parent.name)
+        raise AssertionError(f"{self.name} has no engine core")
+
+    def freeze(self) -> None:
+        os.kill(self.core(), signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.core(), signal.SIGCONT)
 
     def metrics(self) -> str:
         return HTTP.get(self.url + "/metrics").raise_for_status().text
