@@ -60,6 +60,7 @@ func run(args []string, out, errs io.Writer) int {
 	parser, err := kong.New(new(commands),
 		kong.Name("penstock"),
 		kong.Description("An edge router for fleets of LLM inference engines.\n\nBegin with: penstock demo"),
+		kong.Vars{"engines": engineNames()},
 		kong.Writers(out, errs),
 		kong.Exit(func(status int) { ended = status }), // after --help
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),

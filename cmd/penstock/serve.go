@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"penstock/cmd/penstock/config"
+	"penstock/scheduler/engine"
 )
 
 // routerFlags are the flags that serve and check share; each is stronger than
@@ -25,12 +26,21 @@ type routerFlags struct {
 	Instance     []string `sep:"none" placeholder:"URL" help:"An engine, such as http://10.0.0.11:8000; repeat for more. Enough without any file. (none)"`
 	Listen       []string `sep:"none" placeholder:"ADDR" help:"Data port: host:port or unix:/path; repeat for more. (127.0.0.1:8080)"`
 	Admin        string   `placeholder:"ADDR" help:"Metrics and API. (127.0.0.1:8081)"`
-	Engine       string   `placeholder:"KIND" help:"auto, vllm, sglang. (auto)"`
+	Engine       string   `placeholder:"KIND" help:"${engines}. (auto)"`
 	Policy       string   `placeholder:"NAME" help:"least-token, least-request, p2c, round-robin, random. (least-token)"`
 	Kernel       string   `placeholder:"MODE" help:"auto, off. (auto)"`
 	LogLevel     string   `placeholder:"LEVEL" help:"debug, info, warn, error. (info)"`
 	LogFormat    string   `placeholder:"FORMAT" help:"text, json. (text)"`
 	DrainTimeout string   `placeholder:"TIME" help:"How long answers under way may take after SIGTERM. (30s)"`
+}
+
+// engineNames lists the engines for the help.
+func engineNames() string {
+	var names []string
+	for _, k := range engine.Kinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (f *routerFlags) flags() config.Flags {
