@@ -22,6 +22,8 @@ type client struct {
 	r, w int
 	out  []byte // scratch for heads
 
+	scratch *scratch // where out and the lists of headers come from; nil: given away
+
 	req request
 	att attempt
 	bye bool // the answer said that the connection ends with it
@@ -239,6 +241,7 @@ func (c *client) finish() {
 	}
 	c.g.watch.remove(c.fd)
 	c.conn.Close()
+	c.shed()
 	putBuffer(c.in)
 	c.in = nil
 	c.g.clients.remove(c)

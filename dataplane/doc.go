@@ -11,7 +11,7 @@
 //	wait     hold.go      the pending requests, first come first served
 //	retry    retry.go     which failure goes to another instance, which does not
 //	forward  warm.go      warm connections to the engines
-//	stream   mover.go     one try: request out, answer back (copy.go moves it)
+//	stream   mover.go     one try: request out, answer back (flow.go moves it)
 //	account  account.go   what happened, for /metrics and for the scheduler
 //
 // A request belongs to the goroutine of its client's connection from the first

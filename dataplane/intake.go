@@ -54,6 +54,7 @@ func (c *client) parseHead() (done, ok bool) {
 	q := &c.req
 	if q.arrived == 0 {
 		q.arrived = c.g.now()
+		c.equip()
 	}
 	n, err := q.head.Parse(c.in.b[c.r:c.w])
 	limit := c.g.cfg.Limits.HeaderBytes

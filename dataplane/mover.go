@@ -26,6 +26,7 @@ type attempt struct {
 	head []byte // the request's head for this instance
 	body []byte
 	ans  answer
+	flow flow
 }
 
 // sink takes an answer. It gets the head once, together with the first of the

@@ -52,7 +52,11 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 		_, err := both.WriteTo(c.conn)
 		return err
 	}
-	return c.send(now, a, piece)
+	err := c.send(now, a, piece)
+	if a.head.EventStream {
+		c.shed()
+	}
+	return err
 }
 
 // relay sends a further piece of the body.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -44,9 +45,11 @@ type warm struct {
 // took it from get; the watcher may mark it dead at any time.
 type engineConn struct {
 	net.Conn
+	raw    syscall.RawConn
 	fd     int
 	home   *warm
 	gone   atomic.Bool // the peer sent FIN or RST
+	waits  atomic.Bool // its user waits for an edge that a FIN may not bring
 	reused bool        // has carried a request before
 	since  time.Time   // idle since
 }
@@ -76,7 +79,10 @@ func (p *warm) fresh() (*engineConn, error) {
 	}
 	p.dials.Add(1)
 	c := &engineConn{Conn: nc, home: p, fd: -1}
-	if c.fd, err = descriptor(nc); err == nil {
+	if c.raw, err = rawConn(nc); err == nil {
+		c.fd, err = descriptor(nc)
+	}
+	if err == nil {
 		err = p.watch.add(c.fd, c)
 	}
 	if err != nil {
@@ -134,12 +140,15 @@ func (p *warm) evict(c *engineConn) bool {
 // carries a request its user finds out by reading.
 func (c *engineConn) peerLeft() {
 	c.gone.Store(true)
-	if c.home.evict(c) {
+	switch {
+	case c.home.evict(c):
 		now := time.Now()
 		c.home.learn(now.Sub(c.since), now)
 		if c.home.onClose != nil {
 			c.home.onClose()
 		}
+	case c.waits.Load():
+		c.SetReadDeadline(past)
 	}
 }
 

@@ -110,15 +110,19 @@ func (w *watcher) close() { w.file.Close() }
 // descriptor returns the number of c's socket. The number stays c's until c is
 // closed; whoever keeps it must have an end before that.
 func descriptor(c net.Conn) (int, error) {
-	sc, ok := c.(syscall.Conn)
-	if !ok {
-		return -1, fmt.Errorf("%T has no descriptor", c)
-	}
-	rc, err := sc.SyscallConn()
+	rc, err := rawConn(c)
 	if err != nil {
 		return -1, err
 	}
 	fd := -1
 	err = rc.Control(func(n uintptr) { fd = int(n) })
 	return fd, err
+}
+
+func rawConn(c net.Conn) (syscall.RawConn, error) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("%T has no descriptor", c)
+	}
+	return sc.SyscallConn()
 }

@@ -50,6 +50,16 @@ func (m *message) fresh() message {
 	return message{Headers: list, ContentLength: -1}
 }
 
+// Lend gives m memory for its headers, which Shed had given back.
+func (m *message) Lend(list []Header) { m.Headers = list }
+
+// Shed lets go of the headers and returns their memory; the rest of m stays.
+func (m *message) Shed() []Header {
+	list := m.fresh().Headers
+	m.Headers, m.kinds = nil, 0
+	return list
+}
+
 // fields reads the header lines of the whole head b from i on, and from them
 // how the body is framed.
 func (m *message) fields(b []byte, i int) *Error {

@@ -1,0 +1,37 @@
+package dataplane
+
+import (
+	"sync"
+
+	"penstock/dataplane/http1"
+)
+
+// scratch is memory that a request needs until its answer has begun. A stream
+// may stay for minutes: it lends its own to others.
+type scratch struct {
+	out             []byte
+	asked, answered []http1.Header
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// equip takes scratch memory for the next request, if the last gave it away.
+func (c *client) equip() {
+	if c.scratch != nil {
+		return
+	}
+	c.scratch = scratches.Get().(*scratch)
+	c.out = c.scratch.out
+	c.req.head.Lend(c.scratch.asked)
+	c.att.ans.head.Lend(c.scratch.answered)
+}
+
+// shed gives it away.
+func (c *client) shed() {
+	if c.scratch == nil {
+		return
+	}
+	*c.scratch = scratch{out: c.out[:0], asked: c.req.head.Shed(), answered: c.att.ans.head.Shed()}
+	scratches.Put(c.scratch)
+	c.scratch, c.out, c.att.head = nil, nil, nil
+}
