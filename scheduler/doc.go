@@ -17,6 +17,7 @@
 //	keeper.go     the one goroutine of an instance: scrape, probe, models
 //	signal.go     what an instance says; judge.go: whether it is believed
 //	progress.go   whether it works or hangs; prompts.go: how fast it prefills
+//	ration.go     how much of it is logged
 //	fleet.go      who belongs to it, by source; address.go: where they are
 //
 // Pick, Reservation and Instance.Failed may be called from any goroutine. Pick

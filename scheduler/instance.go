@@ -23,6 +23,7 @@ type Instance struct {
 	address  address
 	draining atomic.Uint32 // drainAsked, drainRemoved
 	kept     bool          // has a keeper; fleet.mu guards it
+	wanted   bool          // some source names it; fleet.mu guards it
 
 	row    row
 	said   said
@@ -88,7 +89,7 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 	}
 	i := &Instance{
 		Name: cfg.Name, URL: cfg.URL, Host: u.Host, APIKey: cfg.APIKey, options: s.options(cfg),
-		scrapes: telemetry.NewHistogram(scrapeBounds), log: s.log.With("instance", cfg.Name),
+		scrapes: telemetry.NewHistogram(scrapeBounds), log: newRation(s.log.With("instance", cfg.Name)),
 		fleet: &s.fleet, free: s.free, kick: make(chan struct{}, 1),
 	}
 	i.address.init(u.Hostname(), cmp.Or(u.Port(), "80"))

@@ -36,6 +36,13 @@ type judge struct {
 	tokensAt     time.Time // when they did
 	tokens       uint64
 
+	// The engine's counters stand still while our account proves that it works:
+	// then it is an old page that somebody keeps. Only a report can tell: between
+	// two, which may be seconds, they always do. It has to show what our account
+	// had at the report before it.
+	still                bool
+	readMoved, readEnded uint64
+
 	lastMoved uint64    // our account at the last report
 	lies      int       // reports in a row that had too few running
 	liesSince time.Time // the first of them
@@ -47,8 +54,11 @@ type judge struct {
 func (j *judge) heard(i *Instance, r *engine.Reading, streams int64, now time.Time) {
 	moved, ended := i.row.moved.Load(), i.row.ended.Load()
 	if tokens := r.PromptTokens + r.GenerationTokens; tokens != j.tokens || j.tokensAt.IsZero() {
-		j.tokens, j.tokensAt, j.moved, j.ended = tokens, now, moved, ended
+		j.tokens, j.tokensAt, j.moved, j.ended, j.still = tokens, now, moved, ended, false
+	} else {
+		j.still = now.Sub(j.tokensAt) >= proofTime && j.readEnded-j.ended >= proofs && j.readMoved-j.moved >= movesProven
 	}
+	j.readMoved, j.readEnded = moved, ended
 	switch inIt := int64(r.Running) + int64(r.Waiting); {
 	case streams < leastStreams || inIt >= streams/4:
 		j.lies = 0
@@ -69,12 +79,6 @@ func (j *judge) heard(i *Instance, r *engine.Reading, streams int64, now time.Ti
 	}
 }
 
-// frozen says that the engine's counters stand still while our account proves
-// that it works: then it is an old page that somebody keeps.
-func (j *judge) frozen(i *Instance, now time.Time) bool {
-	return now.Sub(j.tokensAt) >= proofTime && i.row.ended.Load()-j.ended >= proofs && i.row.moved.Load()-j.moved >= movesProven
-}
-
 // death is what speaks against the n-th signal, given the words that the last
 // report had and how old it may be.
 func (j *judge) death(i *Instance, n int, has engine.Signals, oldest time.Duration, now time.Time) uint32 {
@@ -88,7 +92,7 @@ func (j *judge) death(i *Instance, n int, has engine.Signals, oldest time.Durati
 		return unread
 	case !has.Has(bit):
 		return absent
-	case has.Has(engine.HasTokens) && j.frozen(i, now):
+	case has.Has(engine.HasTokens) && j.still:
 		return frozen
 	case (n == sigRunning || n == sigWaiting) && j.lies >= liesProven && now.Sub(j.liesSince) >= proofTime:
 		return untrue

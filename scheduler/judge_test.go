@@ -94,6 +94,19 @@ func TestPageThatStandsStillWhileWorkEndsIsFrozen(t *testing.T) {
 	})
 }
 
+// Between two readings every page stands still: one that is read seldom, as it
+// takes the engine long, is no old one.
+func TestPageThatIsReadSeldomIsNotFrozen(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.took, e.reading.Running = 100*time.Millisecond, 8 })
+		busy(t, i, 8, 30*time.Second, func() {
+			e.set(func(e *scripted) { e.reading.GenerationTokens += 8 })
+			believed(t, i, "tokens", "")
+		})
+	})
+}
+
 // A page that an idle engine serves stands still too.
 func TestPageOfAnIdleEngineIsNotFrozen(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
