@@ -36,7 +36,7 @@ type client struct {
 	deadline atomic.Int64 // of what it is doing, ns on the gateway's clock; 0: none
 	doing    atomic.Uint32
 	expired  atomic.Bool                        // the deadline passed
-	waitsFor atomic.Pointer[scheduler.Instance] // has the request, and has not answered a byte
+	waitsFor atomic.Pointer[scheduler.Instance] // has the request, and has not answered a byte; written under mu
 	hung     atomic.Bool                        // the try was ended because that instance hangs
 
 	// Whoever interrupts holds mu, so that it never hits the next request.
@@ -170,13 +170,17 @@ func (c *client) expire(deadline int64) {
 }
 
 // unhang is the sweeper's call: an instance that hangs has the request, and no
-// byte of it has come. Another may have it.
+// byte of it has come. Another may have it, if there is one that can.
 func (c *client) unhang(i *scheduler.Instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.up == nil || !c.waitsFor.CompareAndSwap(i, nil) {
+	if c.up == nil || c.waitsFor.Load() != i {
 		return // it went on in the meantime
 	}
+	if !c.g.sched.Elsewhere(&c.req.query, i) {
+		return
+	}
+	c.waitsFor.Store(nil)
 	c.hung.Store(true)
 	c.expired.Store(true)
 	c.up.SetDeadline(past)
@@ -205,6 +209,14 @@ func (c *client) interrupt(why uint32) {
 	} else { // it is still told why, if it takes it
 		c.conn.SetWriteDeadline(time.Now().Add(lastWords))
 	}
+}
+
+// answered says that a byte of an answer has come: from now on what a retry
+// would need may go.
+func (c *client) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waitsFor.Store(nil)
 }
 
 // carry says which engine's connection, if any, has the request now. It

@@ -94,7 +94,7 @@ func (g *Gateway) collectTimes(w *telemetry.Writer) {
 func (g *Gateway) collectStations(w *telemetry.Writer) {
 	var all []*station
 	for _, i := range g.sched.Instances() {
-		all = append(all, g.stations.of(i))
+		all = append(all, g.stations.look(i))
 	}
 	w.Family("penstock_instance_pending", "gauge", "Held requests whose first choice was this instance.")
 	for _, st := range all {

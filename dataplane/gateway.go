@@ -67,7 +67,7 @@ func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error)
 	g.holder.bell.Init()
 	s.OnFree(g.holder.freed)
 	s.OnGone(g.left)
-	s.OnMoved(func(i *scheduler.Instance) { g.stations.of(i).warm.flush() })
+	s.OnMoved(func(i *scheduler.Instance) { g.stations.look(i).warm.flush() })
 	return g, nil
 }
 

@@ -157,19 +157,32 @@ func (h *holder) pushed() bool {
 type orphans struct {
 	mu   sync.Mutex
 	list []*station
+	some atomic.Bool // list is not empty
 }
 
+// all costs nothing where there are none, which is nearly always.
 func (o *orphans) all() []*station {
+	if !o.some.Load() {
+		return nil
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.list = slices.DeleteFunc(o.list, func(st *station) bool { return st.pending.Load() == 0 })
+	o.sift()
 	return slices.Clone(o.list)
+}
+
+// sift lets go of those where nobody waits: who comes there later adopts it
+// himself. The caller holds mu.
+func (o *orphans) sift() {
+	o.list = slices.DeleteFunc(o.list, func(st *station) bool { return st.pending.Load() == 0 })
+	o.some.Store(len(o.list) > 0)
 }
 
 // adopt looks after the ring of a station that is no longer in the table.
 func (h *holder) adopt(st *station) {
 	h.orphans.mu.Lock()
 	h.orphans.list = append(h.orphans.list, st)
+	h.orphans.sift() // now: with an empty line, nobody looks at the list
 	h.orphans.mu.Unlock()
 	h.freed()
 }

@@ -19,6 +19,7 @@ func (c *client) ask() {
 		PromptTokens: q.fields.Tokens + (q.fields.TextBytes+bytesPerToken-1)/bytesPerToken,
 		MaxTokens:    q.fields.MaxTokens,
 		Stream:       q.fields.Stream,
+		Opaque:       q.fields.Media || q.route.kind == routeForm,
 		Session:      q.session(),
 		Only:         c.owner(),
 	}

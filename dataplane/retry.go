@@ -54,9 +54,12 @@ func (c *client) forward() (again bool) {
 		}
 		switch out.end {
 		case ended:
-			if retryableStatus(q.status) { // no try was left to better it
+			switch {
+			case retryableStatus(q.status): // no try was left to better it
 				q.decision.Instance.Failed(scheduler.BadStatus)
-			} else {
+			case q.status >= 500:
+				q.decision.Instance.Errored()
+			default:
 				q.decision.Instance.Succeeded()
 			}
 			return c.keepsAlive()
@@ -79,7 +82,11 @@ func (c *client) forward() (again bool) {
 			}
 			return c.refuse(refuseDraining)
 		}
-		q.decision.Instance.Failed(out.failure)
+		if out.failure == scheduler.Hung { // its keeper has said so, and may know better by now
+			q.query.Opaque = true // what hung one instance takes no second one out so easily
+		} else {
+			q.decision.Instance.Failed(out.failure)
+		}
 		q.query.Tried.Add(q.decision.Instance)
 		if r := c.exhausted(out); r != nil {
 			return c.giveUp(r, out.err)
@@ -158,8 +165,13 @@ func (c *client) try() (out outcome) {
 		if out.end == failed && out.silent && up.reused {
 			continue
 		}
-		if out.end == failed && (out.failure == scheduler.Reset || out.failure == scheduler.Closed) && c.died(st) {
-			q.deaths++
+		if (out.end == failed || out.end == cut) && (out.failure == scheduler.Reset || out.failure == scheduler.Closed) && !q.meter.done {
+			switch dead := c.died(st); {
+			case dead && out.end == failed:
+				q.deaths++
+			case !dead: // it may be the request that it does not bear
+				out.failure = scheduler.Closed
+			}
 		}
 		return out
 	}

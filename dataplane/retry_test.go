@@ -230,3 +230,30 @@ func TestLargeBodySurvivesARetry(t *testing.T) {
 }
 
 var _ net.Conn
+
+// A request that each engine answers with a reset must not take them all out:
+// they take connections, and serve others.
+func TestPoisonedRequestTakesNobodyOut(t *testing.T) {
+	bears := func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), "poison") {
+			reset(w, r)
+			return
+		}
+		io.WriteString(w, `{"choices":[]}`)
+	}
+	r := start(t, instances(newEngine(t, bears).url, newEngine(t, bears).url, newEngine(t, bears).url), nil)
+	for range 20 {
+		resp, body := r.do(`{"model":"m","messages":[{"role":"user","content":"poison"}]}`)
+		expect(t, resp, body, 502, "instance_failed")
+		for range 3 {
+			resp, body := r.do(ask)
+			expect(t, resp, body, 200, "")
+		}
+	}
+	for _, i := range r.sched.Instances() {
+		if n := len(i.Status().Changes); i.State() == scheduler.Ejected {
+			t.Errorf("%s is out, after %d changes", i.Name, n)
+		}
+	}
+}

@@ -32,7 +32,7 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	q.meter.begin(now, a)
 	q.meter.see(a)
 	c.own(a)
-	c.waitsFor.Store(nil)
+	c.answered()
 	if a.head.Status == 404 { // it may not serve the model any more
 		q.decision.Instance.AskModels()
 	}

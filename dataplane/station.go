@@ -44,4 +44,4 @@ func (g *Gateway) newStation(inst *scheduler.Instance) *station {
 }
 
 // PendingAt is how many requests are held whose first choice i was.
-func (g *Gateway) PendingAt(i *scheduler.Instance) int { return int(g.stations.of(i).pending.Load()) }
+func (g *Gateway) PendingAt(i *scheduler.Instance) int { return int(g.stations.look(i).pending.Load()) }

@@ -49,6 +49,11 @@ func (s *stations) of(i *scheduler.Instance) *station {
 		return st
 	}
 	st := s.make(i)
+	if i.Leaving() { // it may have left already: nobody would take this one out of the table
+		st.gone.Store(true)
+		st.warm.shut()
+		return st
+	}
 	of := maps.Clone(old.of)
 	if of == nil {
 		of = map[*scheduler.Instance]*station{}
@@ -56,6 +61,15 @@ func (s *stations) of(i *scheduler.Instance) *station {
 	of[i] = st
 	s.table.Store(&stationTable{of: of, list: append(slices.Clip(old.list), st)})
 	return st
+}
+
+// look is of for who only reads: an instance that has no station, or none any
+// more, gets none by it.
+func (s *stations) look(i *scheduler.Instance) *station {
+	if st := s.table.Load().of[i]; st != nil {
+		return st
+	}
+	return &station{inst: i, warm: new(warm)}
 }
 
 // drop takes out the station of an instance that has left, and closes its

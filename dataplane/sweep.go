@@ -63,7 +63,7 @@ func (t *clients) stuck(dst []stuckClient) []stuckClient {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.all {
-		if at := c.waitsFor.Load(); at != nil && at.Hung() {
+		if at := c.waitsFor.Load(); at != nil && at.Stuck() {
 			dst = append(dst, stuckClient{c, at})
 		}
 	}
@@ -108,9 +108,7 @@ func (g *Gateway) sweep(stop <-chan struct{}) {
 				l.c.expire(l.deadline)
 			}
 			clear(late)
-			if g.sched.Routable() { // else there is nobody who could do better
-				stuck = g.clients.stuck(stuck[:0])
-			}
+			stuck = g.clients.stuck(stuck[:0])
 			for _, s := range stuck {
 				s.c.unhang(s.at)
 			}

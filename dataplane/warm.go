@@ -47,6 +47,7 @@ type engineConn struct {
 	net.Conn
 	raw    syscall.RawConn
 	fd     int
+	to     string // the address that was dialed
 	home   *warm
 	gone   atomic.Bool // the peer sent FIN or RST
 	waits  atomic.Bool // its user waits for an edge that a FIN may not bring
@@ -73,12 +74,13 @@ func (p *warm) get(now time.Time, fresh bool) (*engineConn, error) {
 }
 
 func (p *warm) fresh() (*engineConn, error) {
-	nc, err := p.dial(p.addr())
+	to := p.addr()
+	nc, err := p.dial(to)
 	if err != nil {
 		return nil, err
 	}
 	p.dials.Add(1)
-	c := &engineConn{Conn: nc, home: p, fd: -1}
+	c := &engineConn{Conn: nc, to: to, home: p, fd: -1}
 	if c.raw, err = rawConn(nc); err == nil {
 		c.fd, err = descriptor(nc)
 	}
@@ -105,11 +107,12 @@ func (p *warm) pop() *engineConn {
 	return c
 }
 
-// put takes back a connection whose answer was read to its end.
+// put takes back a connection whose answer was read to its end, unless the
+// instance has moved meanwhile.
 func (p *warm) put(c *engineConn, now time.Time) {
 	c.since = now
 	p.mu.Lock()
-	if p.closed || c.gone.Load() || len(p.idle) >= maxWarm {
+	if p.closed || c.gone.Load() || c.to != p.addr() || len(p.idle) >= maxWarm {
 		p.mu.Unlock()
 		c.close()
 		return

@@ -3,9 +3,12 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"penstock/scheduler/engine"
 )
 
 // fleet is who belongs to the scheduler. Sources (the configuration, a file,
@@ -19,11 +22,20 @@ type fleet struct {
 	running context.Context // of Run; nil: not yet
 	keepers sync.WaitGroup
 
+	drains  []Drained                     // what the operator drains, the oldest first
+	lost    map[string]bool               // URLs whose registration lost touch
+	told    map[*Instance]*[]engine.Model // what sources say that they serve
+	cut     map[*Instance]bool            // names more models than are known, and that was said
+	leftOut map[string]bool               // entries whose name another has, that was said
+
+	connect connector // nil: over the network
+
 	onGone, onMoved atomic.Pointer[func(*Instance)]
 
 	// How many could be asked for work, and how many of them are out: over
 	// half, and it is no longer they who look wrong (panic.go).
 	size, out atomic.Int64
+	absent    atomic.Int64 // how many are out, or not ready
 }
 
 type source struct {
@@ -34,79 +46,169 @@ type source struct {
 // firstSource is the list that New is given.
 const firstSource = "configuration"
 
+// ranks are the sources that are stronger than others, the strongest first: what
+// an operator wrote, before what an instance says of itself.
+var ranks = []string{firstSource, "file", "dns", "registration"}
+
+// rank is the place of a source; those of no rank come last, as they arrived.
+func (o source) rank() int {
+	if at := slices.Index(ranks, o.name); at >= 0 {
+		return at
+	}
+	return len(ranks)
+}
+
 // Set replaces the list of one source. Whom no source names any more gets
 // nothing new, and goes when its last request of ours has ended. A URL that
-// several sources name has the options of the first. On an error, which names
-// the instance, the source keeps its old list.
+// several sources name has the options of the strongest (configuration, file,
+// dns, registration); an entry whose name a stronger source gives to another URL
+// is left out, and comes in when that one goes. On an error, which names the
+// instance, the source keeps its old list.
 func (s *Scheduler) Set(from string, list []InstanceConfig) error {
+	list = slices.Clone(list)
+	for n := range list {
+		list[n].URL = CanonicalURL(list[n].URL)
+	}
+	if err := s.checkList(list); err != nil {
+		return err
+	}
 	f := &s.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at := slices.IndexFunc(f.sources, func(o source) bool { return o.name == from })
-	sources := slices.Clone(f.sources)
 	if at < 0 {
-		at = len(sources)
-		sources = append(sources, source{name: from})
+		f.sources = append(f.sources, source{name: from})
+		slices.SortStableFunc(f.sources, func(a, b source) int { return a.rank() - b.rank() })
+		at = slices.IndexFunc(f.sources, func(o source) bool { return o.name == from })
 	}
-	sources[at].list = slices.Clone(list)
-	wanted, err := s.union(sources)
-	if err != nil {
-		return err
+	old := f.sources[at]
+	f.sources[at].list = list
+	for url := range f.lost {
+		if old.names(url) && !f.sources[at].names(url) { // it has ended
+			delete(f.lost, url)
+		}
 	}
-	f.sources = sources
-	s.follow(wanted)
+	s.follow(s.union())
 	return nil
 }
 
-// union makes one list of all, one entry for each URL, checked.
-func (s *Scheduler) union(sources []source) (wanted []InstanceConfig, err error) {
-	urls, names := make(map[string]bool), make(map[string]string)
-	for _, from := range sources {
+func (o source) names(url string) bool {
+	return slices.ContainsFunc(o.list, func(c InstanceConfig) bool { return c.URL == url })
+}
+
+// union makes one list of all, one entry for each URL and each name. The caller
+// holds fleet.mu.
+func (s *Scheduler) union() (wanted []InstanceConfig) {
+	urls, names, leftOut := make(map[string]bool), make(map[string]string), make(map[string]bool)
+	for _, from := range s.fleet.sources {
 		for _, c := range from.list {
-			if _, err := s.check(c); err != nil {
-				return nil, err
-			}
 			if urls[c.URL] {
 				continue
 			}
 			if other, taken := names[c.Name]; taken {
-				return nil, fmt.Errorf("instance %s: %s has this name already", c.Name, other)
+				key := from.name + " " + c.Name + " " + c.URL
+				if leftOut[key] = true; !s.fleet.leftOut[key] {
+					s.log.Warn("instance is left out: another has its name", "instance", c.Name, "url", c.URL, "source", from.name, "other", other)
+				}
+				continue
 			}
 			urls[c.URL], names[c.Name] = true, c.URL
 			wanted = append(wanted, c)
 		}
 	}
-	return wanted, nil
+	s.fleet.leftOut = leftOut
+	return wanted
+}
+
+// checkList says what is wrong with a list in itself.
+func (s *Scheduler) checkList(list []InstanceConfig) error {
+	names := make(map[string]string, len(list))
+	for _, c := range list {
+		if _, err := s.check(c); err != nil {
+			return err
+		}
+		if other, taken := names[c.Name]; taken && other != c.URL {
+			return fmt.Errorf("instance %s: %s has this name already", c.Name, other)
+		}
+		names[c.Name] = c.URL
+	}
+	return nil
 }
 
 // follow makes the fleet what is wanted. The caller holds fleet.mu.
 func (s *Scheduler) follow(wanted []InstanceConfig) {
 	f := &s.fleet
-	byURL := make(map[string]options, len(wanted))
-	for _, w := range wanted {
-		byURL[w.URL] = s.options(w)
+	if f.told == nil {
+		f.told, f.cut, f.lost = make(map[*Instance]*[]engine.Model), make(map[*Instance]bool), make(map[string]bool)
+	}
+	byURL := make(map[string]*InstanceConfig, len(wanted))
+	for n := range wanted {
+		byURL[wanted[n].URL] = &wanted[n]
 	}
 	stays := make(map[string]bool, len(f.all))
 	for _, i := range f.all {
-		o, ok := byURL[i.URL]
-		ok = ok && o == i.options && !stays[i.URL]
+		w := byURL[i.URL]
+		ok := w != nil && s.options(*w) == i.options && !stays[i.URL]
 		stays[i.URL] = stays[i.URL] || ok
-		i.drain(drainRemoved, !ok)
+		if i.wanted = ok; ok {
+			i.drain(drainRemoved, false)
+			f.tell(i, w.Models)
+		}
 	}
 	for _, w := range wanted {
 		if !stays[w.URL] {
 			i := s.newInstance(w)
+			i.wanted = true
 			f.all = append(f.all, i)
-			f.size.Add(1)
+			f.told[i] = i.models.Load()
+			i.drain(drainAsked, f.isDrained(i))
 			s.keep(i)
 		}
 	}
+	s.publish() // before the others drain: a decision must find somebody
+	before := len(f.all)
 	for _, i := range slices.Clone(f.all) {
-		if i.Leaving() && !i.kept && i.row.inFlight.Load() == 0 {
+		if i.wanted {
+			continue
+		}
+		i.drain(drainRemoved, true)
+		if !i.kept && i.row.inFlight.Load() == 0 {
 			s.depart(i)
 		}
 	}
-	s.publish()
+	if len(f.all) != before {
+		s.publish()
+	}
+	maps.DeleteFunc(f.lost, func(url string, _ bool) bool { return byURL[url] == nil })
+	s.settle()
+}
+
+// tell takes what a source says that i serves. It holds until the instance says
+// so itself; one that has is asked again. The caller holds fleet.mu.
+func (f *fleet) tell(i *Instance, ids []string) {
+	old := f.told[i]
+	if slices.EqualFunc(served(old), ids, func(m engine.Model, id string) bool { return m.ID == id }) {
+		return
+	}
+	var models *[]engine.Model
+	if len(ids) > 0 {
+		list := make([]engine.Model, len(ids))
+		for n, id := range ids {
+			list[n].ID = id
+		}
+		models = &list
+	}
+	f.told[i] = models
+	if !i.models.CompareAndSwap(old, models) {
+		i.AskModels()
+	}
+}
+
+func served(models *[]engine.Model) []engine.Model {
+	if models == nil {
+		return nil
+	}
+	return *models
 }
 
 // keep starts the instance's keeper, once Run has begun. The caller holds
@@ -137,7 +239,8 @@ func (s *Scheduler) departed(i *Instance) bool {
 func (s *Scheduler) depart(i *Instance) {
 	f := &s.fleet
 	f.all = slices.DeleteFunc(f.all, func(o *Instance) bool { return o == i })
-	f.size.Add(-1)
+	delete(f.told, i)
+	delete(f.cut, i)
 	i.leave()
 	i.log.Info("instance is gone")
 	if gone := f.onGone.Load(); gone != nil {
@@ -150,7 +253,7 @@ func (s *Scheduler) depart(i *Instance) {
 func (s *Scheduler) publish() {
 	names := make(map[string]*Instance, len(s.fleet.all))
 	for _, i := range s.fleet.all {
-		if other := names[i.Name]; other == nil || other.Leaving() {
+		if other := names[i.Name]; other == nil || !other.wanted {
 			names[i.Name] = i
 		}
 	}
@@ -170,6 +273,13 @@ func (s *Scheduler) republish() {
 	s.fleet.mu.Lock()
 	defer s.fleet.mu.Unlock()
 	s.publish()
+	for _, i := range s.fleet.all {
+		if cut := engine.IsCut(served(i.models.Load())); cut != s.fleet.cut[i] {
+			if s.fleet.cut[i] = cut; cut {
+				i.log.Warn("the engine lists more models than are known; who asks for another gets 404", "known", len(*i.models.Load()))
+			}
+		}
+	}
 }
 
 // OnGone sets what is called when an instance has left for good: nothing of
@@ -188,25 +298,4 @@ func (s *Scheduler) Named(name string) *Instance {
 		}
 	}
 	return nil
-}
-
-// Drain keeps new requests from an instance, or lets them come again, as the
-// operator says. It returns false for an unknown name.
-func (s *Scheduler) Drain(name string, on bool) bool {
-	i := s.Named(name)
-	if i == nil {
-		return false
-	}
-	i.drain(drainAsked, on)
-	return true
-}
-
-// Lost says that something beside the instance has lost touch with it: others
-// are preferred until a probe, at once, shows that it is well.
-func (s *Scheduler) Lost(url string) {
-	for _, i := range s.Instances() {
-		if i.URL == url {
-			i.suspect("its registration lost touch")
-		}
-	}
 }

@@ -3,9 +3,12 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+
+	"penstock/scheduler/engine"
 )
 
 func configOf(names ...string) (list []InstanceConfig) {
@@ -61,7 +64,129 @@ func TestBadListLeavesTheFleetAsItWas(t *testing.T) {
 	f(InstanceConfig{URL: "http://b:1"}, "has no name")
 	f(InstanceConfig{URL: "http://b:1", Name: "b", Engine: "nobody's"}, "nobody's")
 	f(InstanceConfig{URL: "http://b:1", Name: "b", MaxInFlight: -1}, "max_in_flight")
-	f(InstanceConfig{URL: "http://b:1", Name: "a"}, "has this name already")
+	if err := s.Set("dns", []InstanceConfig{{URL: "http://b:1", Name: "x"}, {URL: "http://b:2", Name: "x"}}); err == nil || !strings.Contains(err.Error(), "http://b:1 has this name already") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What an instance says of itself must not keep what an operator wrote out.
+func TestNameThatIsTakenKeepsOutItsEntryAlone(t *testing.T) {
+	s := fleetOf(t, 0, "round-robin")
+	squatter := []InstanceConfig{{URL: "http://evil:1", Name: "a"}, {URL: "http://c:8000", Name: "mine"}}
+	set(t, s, "registration", squatter, "a starting, mine starting")
+	set(t, s, "dns", configOf("c"), "a starting, c starting")
+	if i := s.Named("c"); i.URL != "http://c:8000" {
+		t.Errorf("the URL of a stronger source has the options of a weaker one: %+v", i)
+	}
+	set(t, s, "file", configOf("a", "b"), "c starting, a starting, b starting")
+	if i := s.Named("a"); i.URL != "http://a:8000" {
+		t.Errorf("the name is %s's", i.URL)
+	}
+	set(t, s, "file", configOf("b"), "c starting, b starting, a starting") // the name is free
+	set(t, s, "registration", nil, "c starting, b starting")
+}
+
+// A name that a URL had beside another comes to light when that one goes.
+func TestRegistrationCanAlwaysEnd(t *testing.T) {
+	s := fleetOf(t, 0, "round-robin")
+	u, v := "http://10.0.0.1:8000", "http://10.0.0.2:8000"
+	both := []InstanceConfig{{URL: u, Name: "gpu-1"}, {URL: v, Name: "10.0.0.1:8000"}}
+	set(t, s, "registration", both, "gpu-1 starting, 10.0.0.1:8000 starting")
+	set(t, s, "other", []InstanceConfig{{URL: u, Name: "10.0.0.1:8000"}}, "gpu-1 starting, 10.0.0.1:8000 starting")
+	set(t, s, "registration", both[1:], "10.0.0.1:8000 starting")
+	if i := s.Instances()[0]; i.URL != v {
+		t.Errorf("%s is left", i.URL)
+	}
+	set(t, s, "registration", nil, "10.0.0.1:8000 starting")
+	if i := s.Instances()[0]; i.URL != u {
+		t.Errorf("%s is left", i.URL)
+	}
+}
+
+func TestOneOfTwoSourcesLetsGo(t *testing.T) {
+	s := fleetOf(t, 0, "round-robin")
+	list := configOf("a")
+	list[0].MaxInFlight = 2
+	set(t, s, "file", list, "a starting")
+	set(t, s, "registration", list, "a starting")
+	i := s.Named("a")
+	i.recovered()
+	pick(t, s, ask(""))
+	pick(t, s, ask(""))
+	set(t, s, "file", nil, "a healthy")
+	if d := s.Pick(ask("")); d.Verdict != Full || s.Named("a") != i {
+		t.Errorf("verdict %d: its account was lost", d.Verdict)
+	}
+}
+
+func TestOneURLHoweverWrittenIsOneInstance(t *testing.T) {
+	f := func(want string, urls ...string) {
+		t.Helper()
+		s := fleetOf(t, 0, "round-robin")
+		for n, url := range urls {
+			if err := s.Set(fmt.Sprint("source ", n), []InstanceConfig{{URL: url, Name: "i"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all := s.Instances(); len(all) != 1 || all[0].URL != want {
+			t.Errorf("%v make %q", urls, names(s))
+		}
+	}
+	f("http://[::1]:8000", "http://[::1]:8000", "http://[0:0:0:0:0:0:0:1]:8000", "http://[::1]:8000/")
+	f("http://127.0.0.1:80", "http://127.0.0.1:80", "http://[::ffff:127.0.0.1]:80")
+	f("http://localhost:1", "http://localhost.:1", "http://LocalHost:1")
+	f("http://[fe80::1%25wlP9s9]:1", "http://[fe80:0::1%25wlP9s9]:1")
+}
+
+func TestModelsThatARegistrationRenewsAreTaken(t *testing.T) {
+	s := fleetOf(t, 0, "round-robin")
+	list := configOf("a")
+	says := func(models ...string) {
+		t.Helper()
+		list[0].Models = models
+		set(t, s, "registration", list, "a starting")
+	}
+	serves := func(model string, want Verdict) {
+		t.Helper()
+		if d := s.Pick(ask(model)); d.Verdict != want {
+			t.Errorf("%s: verdict %d, want %d", model, d.Verdict, want)
+		}
+	}
+	says("old")
+	i := s.Named("a")
+	says("new")
+	serves("new", Picked)
+	serves("old", NoModel)
+	says()
+	serves("any", Picked)
+	says("new")
+	i.models.Store(&[]engine.Model{{ID: "own"}}) // it said so itself
+	s.republish()
+	says("other")
+	serves("own", Picked)
+	if serves("other", NoModel); !i.outdated.Load() {
+		t.Error("it is not asked again")
+	}
+	if s.Named("a") != i {
+		t.Error("other models made another instance")
+	}
+}
+
+func TestListOfModelsThatIsCutIsSaid(t *testing.T) {
+	s := fleetOf(t, 2, "round-robin")
+	var log strings.Builder
+	i := s.Instances()[0]
+	i.log = slog.New(slog.NewTextHandler(&log, nil))
+	var many []engine.Model
+	for n := range 1024 {
+		many = append(many, engine.Model{ID: fmt.Sprint(n)})
+	}
+	i.models.Store(&many)
+	s.republish()
+	s.republish()
+	if n := strings.Count(log.String(), "lists more models"); n != 1 {
+		t.Errorf("said %d times: %s", n, &log)
+	}
 }
 
 func TestRemovedInstanceDrainsAndGoes(t *testing.T) {
@@ -177,6 +302,7 @@ func TestNameThatMovesIsFollowed(t *testing.T) {
 	var moved []string
 	s.OnMoved(func(i *Instance) { moved = append(moved, i.Name) })
 	ips, err := []string{"10.0.0.1", "fd00::1"}, error(nil)
+	s.fleet.connect = func(context.Context, string) error { return nil }
 	r := resolver{func(_ context.Context, host string) ([]string, error) {
 		if host != "gpu.rack" {
 			t.Errorf("looked up %s", host)

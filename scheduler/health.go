@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -12,19 +13,31 @@ import (
 // left, it sent nonsense) never comes here.
 const failuresInRow = 3
 
+// So many answers 500 in a row take it out, if they come for so long.
+const (
+	errorsInRow = 5
+	errorsFor   = time.Second
+)
+
 // health is where an instance stands and what speaks against it.
 type health struct {
 	state atomic.Uint32
 	waits atomic.Bool   // starting, and known not to be ready
 	why   atomic.Uint32 // the Failure that it is out for
+	stuck atomic.Bool   // nothing moves in it: what it has of ours it keeps
 	inRow atomic.Int32  // failures since the last success
+	errs  atomic.Int32  // answers 500 since then
 
-	mu      sync.Mutex // over changes of the above, and over the rest
-	reason  string     // of the state, for people
-	flaps   int        // ejections since the last success
-	history []Change   // the latest, oldest first
-	counts  [states]uint64
-	gone    bool // the instance has left: it counts in nobody's numbers
+	mu       sync.Mutex // over changes of the above, and over the rest
+	reason   string     // of the state, for people
+	flaps    int        // ejections since the last success
+	errSince time.Time  // when the first of errs came
+	errMoved uint64     // row.moved then
+	history  []Change   // the latest, oldest first
+	counts   [states]uint64
+	gone     bool // the instance has left: it counts in nobody's numbers
+
+	counted, countedOut bool // in fleet.size, in fleet.out
 }
 
 // Change is one change of an instance's state.
@@ -45,14 +58,19 @@ func (i *Instance) State() State {
 	return State(i.health.state.Load())
 }
 
-// Hung says that the instance is out because nothing moves in it.
-func (i *Instance) Hung() bool {
+// hung says that the instance is out because nothing moves in it.
+func (i *Instance) hung() bool {
 	return State(i.health.state.Load()) == Ejected && Failure(i.health.why.Load()) == Hung
 }
 
-// routable says whether the instance may get a request.
-func (i *Instance) routable() bool {
-	switch i.State() {
+// Stuck says that the instance is out, whatever for, and that nothing moves in
+// it: a request that it has not answered a byte of is better elsewhere.
+func (i *Instance) Stuck() bool { return i.health.stuck.Load() && !i.attended() }
+
+// attended says whether the instance's load and models matter: whether it is
+// in, or drains.
+func (i *Instance) attended() bool {
+	switch State(i.health.state.Load()) {
 	case Healthy, Suspect:
 		return true
 	case Starting:
@@ -61,19 +79,47 @@ func (i *Instance) routable() bool {
 	return false
 }
 
+// routable says whether the instance may get a request.
+func (i *Instance) routable() bool {
+	return i.draining.Load() == 0 && i.attended()
+}
+
 // Succeeded notes that the instance answered a request whole.
 func (i *Instance) Succeeded() {
 	h := &i.health
-	if h.inRow.Load() == 0 {
+	if h.inRow.Load() == 0 && h.errs.Load() == 0 {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.inRow.Store(0)
+	h.errs.Store(0)
 	h.flaps = 0
 	if State(h.state.Load()) == Suspect {
 		i.become(Healthy, "")
 	}
+}
+
+// Errored notes that the instance answered a request with a 500. That may be
+// the request's own fault: only where it answers nothing else, and nobody's
+// answer goes on, does it speak against the instance.
+func (i *Instance) Errored() {
+	h := &i.health
+	i.failed[BadStatus].Inc()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n, moved, now := h.errs.Add(1), i.row.moved.Load(), time.Now()
+	if n == 1 || moved-h.errMoved > 3*uint64(n) { // each has moved it itself, once or twice
+		h.errs.Store(1)
+		h.errSince, h.errMoved = now, moved
+		return
+	}
+	if n < errorsInRow || now.Sub(h.errSince) < errorsFor || i.fleet.panicking() || !i.attended() {
+		return
+	}
+	h.errs.Store(0)
+	i.eject(BadStatus, fmt.Sprintf("it answered 500 to %d requests in a row", n))
+	i.wake()
 }
 
 // Failed notes what the instance did to a request. A refused or reset
@@ -142,6 +188,7 @@ func (i *Instance) rest(reason string) {
 func (i *Instance) wait(reason string) {
 	h := &i.health
 	h.waits.Store(true)
+	i.count()
 	if State(h.state.Load()) == Starting && h.reason != reason {
 		h.reason = reason
 		i.log.Info("instance is starting", "reason", reason)
@@ -163,6 +210,30 @@ func (i *Instance) recovered() {
 		i.become(Healthy, "")
 	}
 	h.waits.Store(false)
+	i.count()
+}
+
+// count keeps fleet.size and fleet.out right: who drains, or says that it is
+// not ready, could not be asked for work anyway. The caller holds health.mu.
+func (i *Instance) count() {
+	h := &i.health
+	state := State(h.state.Load())
+	in := !h.gone && i.draining.Load() == 0 && !(state == Starting && h.waits.Load())
+	i.fleet.size.Add(change(&h.counted, in))
+	i.fleet.out.Add(change(&h.countedOut, in && state == Ejected))
+}
+
+// change sets b and returns by how much a count of such changes.
+func change(b *bool, to bool) int64 {
+	was := *b
+	*b = to
+	switch {
+	case to && !was:
+		return 1
+	case was && !to:
+		return -1
+	}
+	return 0
 }
 
 // become changes the state and says so once. The caller holds health.mu.
@@ -172,13 +243,8 @@ func (i *Instance) become(s State, reason string) {
 	if old == s {
 		return
 	}
-	if old == Ejected && !h.gone {
-		i.fleet.out.Add(-1)
-	}
-	if s == Ejected && !h.gone { // a request that is late may fail after it left
-		i.fleet.out.Add(1)
-	}
 	h.state.Store(uint32(s))
+	i.count()
 	h.reason = reason
 	h.record(old, s, reason)
 	level := slog.LevelInfo

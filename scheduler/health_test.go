@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -89,4 +90,46 @@ func TestReturnedInstanceTakesAllWhereItIsAlone(t *testing.T) {
 		d := pick(t, s, ask("m"))
 		d.Reservation.End()
 	}
+}
+
+// An engine whose GPU is gone answers 500 at once, and looks idle: it would get
+// every request. A request that no engine bears must not take them out.
+func TestEngineThatAnswersNothingBut500IsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := fleetOf(t, 3, "round-robin")
+		i := s.Instances()[0]
+		erred := func(n int) {
+			for range n {
+				r := asked(t, i, 10, false)
+				r.FirstByte(time.Now().UnixNano())
+				i.Errored()
+				r.End()
+				time.Sleep(300 * time.Millisecond)
+			}
+		}
+		f := func(name string, between func()) {
+			t.Helper()
+			for range 5 {
+				erred(3)
+				between()
+			}
+			if i.State() != Healthy {
+				t.Errorf("%s: %v", name, i.State())
+			}
+		}
+		f("others succeed", i.Succeeded)
+		f("others stream", func() {
+			r := asked(t, i, 10, true)
+			r.FirstByte(time.Now().UnixNano())
+			for range 50 {
+				r.Moved()
+			}
+			r.End()
+		})
+		i.Succeeded()
+		erred(4)
+		state(t, i, Healthy)
+		erred(1)
+		state(t, i, Ejected)
+	})
 }

@@ -102,6 +102,9 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 		i.models.Store(&models)
 	}
 	i.doubt()
+	i.health.mu.Lock()
+	defer i.health.mu.Unlock()
+	i.count()
 	return i
 }
 

@@ -24,6 +24,8 @@ const (
 	// leastStreams is how many streams our account has to hold against a
 	// report: of few, each may just have ended.
 	leastStreams = 4
+	// staleAfter is how long work may be claimed of which nothing moves.
+	staleAfter = 3 * time.Second
 	// kvShare is the part of the KV cache that our own requests must fill
 	// before a usage of 0 is untrue.
 	kvShare = 0.05
@@ -47,6 +49,17 @@ type judge struct {
 	lies      int       // reports in a row that had too few running
 	liesSince time.Time // the first of them
 	empty     int       // reports in a row that had an empty cache that cannot be
+
+	claims  claims
+	sent    uint64    // row.sent at the last report
+	stillAt time.Time // since when the claims have been the same, with nothing of ours in it
+	stale   bool      // and for too long: an instance that is full for ever would never get the request that proves it wrong
+}
+
+// claims are what an engine says of its work.
+type claims struct {
+	running, waiting, kvUsage float64
+	tokens                    uint64
 }
 
 // heard looks at a new report, against our account: streams is how many were
@@ -71,6 +84,11 @@ func (j *judge) heard(i *Instance, r *engine.Reading, streams int64, now time.Ti
 	if j.lies == 0 {
 		j.lastMoved = moved
 	}
+	says := claims{r.Running, r.Waiting, r.KVUsage, r.PromptTokens + r.GenerationTokens}
+	if sent := i.row.sent.Load(); says != j.claims || sent != j.sent || i.row.inFlight.Load() > 0 || j.stillAt.IsZero() {
+		j.claims, j.sent, j.stillAt = says, sent, now
+	}
+	j.stale = r.Running+r.Waiting > 0 && now.Sub(j.stillAt) >= staleAfter
 	ours := i.row.prefill.Load() + i.row.decode.Load()
 	if r.KVUsage == 0 && r.KVCapacityTokens > 0 && streams >= leastStreams && float64(ours) > kvShare*float64(r.KVCapacityTokens) {
 		j.empty++
@@ -95,6 +113,8 @@ func (j *judge) death(i *Instance, n int, has engine.Signals, oldest time.Durati
 	case has.Has(engine.HasTokens) && j.still:
 		return frozen
 	case (n == sigRunning || n == sigWaiting) && j.lies >= liesProven && now.Sub(j.liesSince) >= proofTime:
+		return untrue
+	case (n == sigRunning || n == sigWaiting || n == sigKVUsage) && j.stale:
 		return untrue
 	case n == sigKVUsage && j.empty >= liesProven && !s.changed.Load():
 		return untrue

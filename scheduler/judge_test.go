@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"penstock/scheduler/engine"
@@ -160,6 +161,29 @@ func TestSeriesThatAnUpgradeRenamedIsAbsent(t *testing.T) {
 		}
 		if n := s.degraded[sigWaiting].Load(); n != 1 || s.degraded[sigRunning].Load() != 0 {
 			t.Errorf("%d decisions were counted", n)
+		}
+	})
+}
+
+// Full for ever, it would never get the request that proves it wrong: SGLang's
+// gauges are those of its last log line.
+func TestQueueThatStandsStillDoesNotFillAnInstanceForEver(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.reading.Waiting, e.reading.Running = 3, 20 })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !i.full() {
+			t.Fatal("not full with three waiting")
+		}
+		time.Sleep(4 * time.Second)
+		d := pick(t, s, ask("m"))
+		d.Reservation.End()
+		e.set(func(e *scripted) { e.reading.Waiting = 4 }) // it does move
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !i.full() {
+			t.Error("not full with four waiting")
 		}
 	})
 }

@@ -18,10 +18,12 @@ const (
 	modelsEvery = 30 * time.Second
 	modelsAgain = time.Second
 	// knockEvery is how often an instance that refuses, or says that it is not
-	// ready, is looked at: it costs microseconds, and an engine that starts is
-	// wanted soon. After some minutes it is a matter of seconds no more.
+	// ready, is looked at: an engine that starts is wanted soon. Of many, each is
+	// looked at less often, for a thousand looks a second cost 4 % of a core; and
+	// one that has been waited for for an hour may wait a little.
 	knockEvery = 100 * time.Millisecond
-	knockShare = 600 // of the time that it has been waited for
+	knockEach  = time.Millisecond
+	knockShare = 18_000 // of the time that it has been waited for
 	// rampEvery is how often a share that grows is set anew.
 	rampEvery = 250 * time.Millisecond
 	// mostFlaps bounds how far the probes of a flapping instance go apart: by
@@ -60,6 +62,7 @@ type keeper struct {
 	progress progress
 	flaps    int    // ejections seen
 	moved    uint64 // row.moved at the last probe
+	still    uint64 // progress.moves when it hung
 	dialed   string // the address that the engine's connection leads to
 
 	scrapeAt, probeAt, modelsAt time.Time
@@ -88,6 +91,7 @@ func keeperOf(s *Scheduler, i *Instance, r reader) *keeper {
 // run ends with ctx, or when the instance has left.
 func (k *keeper) run(ctx context.Context) {
 	defer k.engine.Close()
+	defer k.absent(false)
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for {
@@ -131,25 +135,23 @@ func (k *keeper) kicked(now time.Time) {
 
 // visit does what is due.
 func (k *keeper) visit(ctx context.Context) {
-	if !k.attends() {
+	k.absent(!k.inst.attended())
+	if !k.inst.attended() {
 		k.has = 0
-		if k.since.IsZero() {
-			k.since = time.Now()
-		}
-	} else {
-		k.since = time.Time{}
 	}
+	calls, done := k.untilHung(ctx, time.Now())
+	defer done()
 	if now := time.Now(); !now.Before(k.probeAt) {
-		k.probe(ctx)
+		k.probe(calls)
 	}
-	if !k.attends() || ctx.Err() != nil {
+	if k.inst.attended() && calls.Err() == nil && !time.Now().Before(k.scrapeAt) {
+		k.scrape(calls)
+	}
+	if k.inst.attended() && calls.Err() == nil && !time.Now().Before(k.modelsAt) {
+		k.ask(calls)
+	}
+	if ctx.Err() != nil {
 		return
-	}
-	if now := time.Now(); !now.Before(k.scrapeAt) {
-		k.scrape(ctx)
-	}
-	if now := time.Now(); !now.Before(k.modelsAt) {
-		k.ask(ctx)
 	}
 	k.watch(time.Now())
 	if !k.back.IsZero() {
@@ -160,25 +162,31 @@ func (k *keeper) visit(ctx context.Context) {
 	}
 }
 
-// attends says whether the instance's load and models matter: whether it is in,
-// or drains.
-func (k *keeper) attends() bool {
-	switch State(k.inst.health.state.Load()) {
-	case Healthy, Suspect:
-		return true
-	case Starting:
-		return !k.inst.health.waits.Load()
+// untilHung bounds what the keeper asks by when silence becomes a hang: an
+// engine that does not answer must not keep it from noticing.
+func (k *keeper) untilHung(ctx context.Context, now time.Time) (context.Context, context.CancelFunc) {
+	if still := k.progress.quiet(now); k.inst.row.inFlight.Load() > 0 && still > k.stall()/4 {
+		if left := k.progress.patience(k.inst, k.stall()) - still; left > 0 {
+			return context.WithTimeout(ctx, left)
+		}
 	}
-	return false
+	return ctx, func() {}
+}
+
+// stall is the least that counts as a hang.
+func (k *keeper) stall() time.Duration {
+	if k.inst.attended() && k.sched.fleet.panicking() {
+		return panicFactor * k.sched.cfg.Health.Stall
+	}
+	return k.sched.cfg.Health.Stall
 }
 
 // next is when something is due.
 func (k *keeper) next() time.Time {
 	next := k.probeAt
-	if !k.attends() {
-		return next
+	if k.inst.attended() {
+		next = earliest(next, k.scrapeAt, k.modelsAt)
 	}
-	next = earliest(next, k.scrapeAt, k.modelsAt)
 	if !k.back.IsZero() {
 		next = earliest(next, time.Now().Add(rampEvery))
 	}
@@ -196,18 +204,18 @@ func earliest(times ...time.Time) time.Time {
 func (k *keeper) watch(now time.Time) {
 	k.trust(now)
 	k.progress.look(k.inst, now)
-	stall := k.sched.cfg.Health.Stall
+	stall := k.stall()
 	if k.progress.quiet(now) > stall/4 && k.badScrapes == 0 { // its counters may know more, and a late reading would look like progress
 		k.scrapeAt = earliest(k.scrapeAt, k.readAt.Add(stall/2))
 	}
-	if k.sched.fleet.panicking() {
-		stall *= panicFactor
-	}
-	if still := k.progress.hung(k.inst, now, stall); still > 0 {
+	still := k.progress.hung(k.inst, now, stall)
+	if still > 0 && k.inst.attended() {
 		r := &k.inst.row
+		k.still = k.progress.moves
 		k.inst.fault(Hung, fmt.Sprintf("hung: nothing moved for %v, with %d requests in flight, %d of them without a byte",
 			still.Round(10*time.Millisecond), r.inFlight.Load(), r.prompts.underWay.Load()))
 	}
+	k.inst.health.stuck.Store(still > 0)
 }
 
 // scrape reads the engine's report, and publishes it.
@@ -240,7 +248,7 @@ func (k *keeper) scrape(ctx context.Context) {
 	k.judge.heard(i, &k.reading, min(streams, i.row.streams.Load()), now)
 	i.report(&k.reading, before, ended)
 	k.trust(now)
-	if k.reading.Asleep && k.attends() {
+	if k.reading.Asleep && k.inst.attended() {
 		i.rest("asleep")
 	}
 }
@@ -258,7 +266,7 @@ func (k *keeper) unread(err error) {
 		k.trust(time.Now())
 	}
 	k.scrapeAt = time.Now().Add(jitter(k.pace.after(k.badScrapes)))
-	if errors.Is(err, syscall.ECONNREFUSED) && k.attends() {
+	if errors.Is(err, syscall.ECONNREFUSED) && k.inst.attended() {
 		k.inst.Failed(Refused)
 	}
 }

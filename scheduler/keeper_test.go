@@ -291,12 +291,13 @@ func TestScrapeOutageStopsNothing(t *testing.T) {
 		if n := scrapes; n > 4 {
 			t.Errorf("%d more scrapes in 10 s of outage: no back-off", n)
 		}
-		e.set(func(e *scripted) { e.scrape = nil })
-		time.Sleep(6 * time.Second)
-		synctest.Wait()
-		if !i.full() {
-			t.Error("the metrics came back unnoticed")
+		e.set(func(e *scripted) { e.scrape = nil; e.reading.Waiting = 6 })
+		for range 60 {
+			if time.Sleep(100 * time.Millisecond); i.full() {
+				return
+			}
 		}
+		t.Error("the metrics came back unnoticed")
 	})
 }
 
@@ -335,6 +336,50 @@ func TestRestartedEngineIsAskedForItsModels(t *testing.T) {
 		synctest.Wait()
 		if m := s.Models(); len(m) != 1 || m[0].ID != "new" {
 			t.Errorf("models %v", m)
+		}
+	})
+}
+
+// A 70B model loads for minutes.
+func TestInstanceThatLoadedForLongJoinsAtOnce(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.health = engine.ErrLoading })
+		time.Sleep(20 * time.Minute)
+		state(t, i, Starting)
+		e.set(func(e *scripted) { e.health = nil })
+		time.Sleep(200 * time.Millisecond)
+		state(t, i, Healthy)
+	})
+}
+
+func TestManyThatAreWaitedForAreLookedAtLessOften(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		s.fleet.absent.Add(500)
+		e.set(func(e *scripted) { e.down = errRefused })
+		time.Sleep(10 * time.Second)
+		var probes int
+		e.set(func(e *scripted) { probes = e.probes })
+		time.Sleep(10 * time.Second)
+		e.set(func(e *scripted) { probes = e.probes - probes })
+		if probes < 18 || probes > 23 { // every 500 ms
+			t.Errorf("%d probes in 10 s", probes)
+		}
+	})
+}
+
+func TestInstanceThatIsBackWithoutAModelStarts(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.down = errRefused })
+		i.Failed(Refused)
+		time.Sleep(5 * time.Second)
+		state(t, i, Ejected)
+		e.set(func(e *scripted) { e.down = nil; e.models = []engine.Model{} })
+		time.Sleep(3 * time.Second)
+		state(t, i, Starting)
+		if s.fleet.out.Load() != 0 || s.fleet.size.Load() != 0 {
+			t.Errorf("%d of %d are out", s.fleet.out.Load(), s.fleet.size.Load())
 		}
 	})
 }

@@ -1,6 +1,11 @@
 package scheduler
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"penstock/scheduler/engine"
+)
 
 func TestInPanicTheLeastBadIsTried(t *testing.T) {
 	s := fleetOf(t, 3, "least-request")
@@ -71,4 +76,38 @@ func TestInstanceThatLeftIsNotCounted(t *testing.T) {
 	if s.fleet.out.Load() != 0 || s.fleet.size.Load() != 1 {
 		t.Errorf("%d of %d are out", s.fleet.out.Load(), s.fleet.size.Load())
 	}
+}
+
+func TestWhoDrainsIsNotCountedAmongTheWell(t *testing.T) {
+	s := fleetOf(t, 10, "round-robin")
+	for _, i := range s.Instances()[:6] {
+		s.Drain(i.Name, true)
+	}
+	for _, i := range s.Instances()[6:] {
+		i.fault(Probe, "its health path is gone")
+	}
+	if !s.fleet.panicking() {
+		t.Fatal("all that are not drained are out, and it is no panic")
+	}
+	d := pick(t, s, ask("m"))
+	d.Reservation.End()
+	for _, i := range s.Instances()[:6] {
+		s.Drain(i.Name, false)
+	}
+	if s.fleet.panicking() {
+		t.Error("four of ten are out, and it is a panic")
+	}
+}
+
+func TestPanicTakesMoreProbes(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		s.fleet.size.Add(5)
+		s.fleet.out.Add(5) // five others are out
+		e.set(func(e *scripted) { e.health = &engine.StatusError{Code: 500} })
+		time.Sleep(5 * time.Second)
+		state(t, i, Healthy)
+		time.Sleep(5 * time.Second)
+		state(t, i, Ejected)
+	})
 }

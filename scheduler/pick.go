@@ -1,6 +1,9 @@
 package scheduler
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // scratch is the memory of one decision.
 type scratch struct {
@@ -20,12 +23,12 @@ const reservations = 4
 // Pick decides which instance gets the request. A Picked decision holds a
 // place there, which the caller gives back by Reservation.End.
 func (s *Scheduler) Pick(q *Query) Decision {
-	snap := s.snapshot.Load()
-	serving, known := snap.serving(q.Model, q.PromptTokens)
 	sc := scratches.Get().(*scratch)
 	defer scratches.Put(sc)
 	turn := s.turn.Add(1)
 	for range reservations {
+		snap := s.snapshot.Load()
+		serving, known := snap.serving(q.Model, q.PromptTokens)
 		sc.sort(serving, q, s.requestTokens())
 		from := sc.usable
 		switch {
@@ -38,6 +41,8 @@ func (s *Scheduler) Pick(q *Query) Decision {
 			return d
 		case len(sc.last) > 0:
 			from = sc.last
+		case s.snapshot.Load() != snap: // all that there were leave: others came
+			continue
 		case known:
 			return Decision{Verdict: NoInstance, Policy: s.policy.name}
 		default:
@@ -52,6 +57,15 @@ func (s *Scheduler) Pick(q *Query) Decision {
 		}
 	}
 	return Decision{Verdict: Full, Instance: sc.any(), Policy: s.policy.name}
+}
+
+// Elsewhere says whether another instance than i could be given the request,
+// though it may have to wait there.
+func (s *Scheduler) Elsewhere(q *Query, i *Instance) bool {
+	serving, _ := s.snapshot.Load().serving(q.Model, q.PromptTokens)
+	return slices.ContainsFunc(serving, func(o *Instance) bool {
+		return o != i && !q.Tried.has(o) && (q.Only == nil || q.Only == o) && (o.routable() || o.lastResort())
+	})
 }
 
 // choose asks the policy.

@@ -37,7 +37,7 @@ func (k *keeper) probe(ctx context.Context) {
 		if err = k.recognize(ctx, err); ctx.Err() != nil {
 			return
 		}
-	case errors.Is(err, engine.ErrTimeout) && moved != k.moved && k.attends():
+	case errors.Is(err, engine.ErrTimeout) && moved != k.moved && k.inst.attended():
 		err = nil // too busy to answer us, but not its clients
 	}
 	k.moved = moved
@@ -52,18 +52,23 @@ func (k *keeper) probe(ctx context.Context) {
 // unwell deals with a probe that failed.
 func (k *keeper) unwell(err error) {
 	k.badProbes++
+	enough := badProbes
+	if k.sched.fleet.panicking() {
+		enough *= panicFactor
+	}
 	refused := errors.Is(err, syscall.ECONNREFUSED)
-	switch state := State(k.inst.health.state.Load()); {
+	state := State(k.inst.health.state.Load())
+	switch {
 	case state == Starting:
 		k.notReady(err.Error())
 		return
 	case state == Ejected:
 	case refused:
 		k.inst.Failed(Refused)
-	case k.badProbes >= badProbes:
+	case k.badProbes >= enough:
 		k.inst.fault(Probe, "probe: "+err.Error())
 	}
-	if refused {
+	if refused || state == Suspect {
 		k.knock()
 	}
 }
@@ -75,13 +80,28 @@ func (k *keeper) notReady(reason string) {
 	k.knock()
 }
 
-// knock sets the next probe soon: the sooner, the less it has been waited for.
+// knock sets the next probe soon: the sooner, the less it has been waited for,
+// and the fewer others are waited for.
 func (k *keeper) knock() {
-	if k.since.IsZero() {
-		k.since = time.Now()
+	k.absent(!k.inst.attended())
+	wait := max(knockEvery, time.Duration(k.sched.fleet.absent.Load())*knockEach)
+	if !k.since.IsZero() {
+		wait = max(wait, time.Since(k.since)/knockShare)
 	}
-	wait := max(time.Since(k.since)/knockShare, knockEvery)
 	k.probeAt = time.Now().Add(jitter(min(wait, k.sched.cfg.Health.ProbeEvery)))
+}
+
+// absent notes whether the instance is out, or not ready.
+func (k *keeper) absent(is bool) {
+	switch {
+	case is == !k.since.IsZero():
+	case is:
+		k.since = time.Now()
+		k.sched.fleet.absent.Add(1)
+	default:
+		k.since = time.Time{}
+		k.sched.fleet.absent.Add(-1)
+	}
 }
 
 // recognize says whether what answers /health with such a status is an engine:
@@ -107,7 +127,7 @@ func (k *keeper) welcome(ctx context.Context) {
 	if state == Healthy {
 		return
 	}
-	if k.inst.Hung() && !k.lives(ctx) {
+	if k.inst.hung() && !k.lives(ctx) {
 		return
 	}
 	if state != Suspect {
@@ -117,7 +137,7 @@ func (k *keeper) welcome(ctx context.Context) {
 	if State(k.inst.health.state.Load()) != state || ctx.Err() != nil {
 		return // it failed meanwhile
 	}
-	if why := k.lacks(); why != "" && state == Starting {
+	if why := k.lacks(); why != "" && state != Suspect {
 		k.notReady(why)
 		return
 	}
@@ -144,7 +164,7 @@ func (k *keeper) lacks() string {
 // means nothing.
 func (k *keeper) lives(ctx context.Context) bool {
 	tokens := k.reading.PromptTokens + k.reading.GenerationTokens
-	if k.inst.row.moved.Load() != k.progress.moved {
+	if k.progress.moves != k.still {
 		return true
 	}
 	if k.scrape(ctx); k.has.Has(engine.HasTokens) && k.reading.PromptTokens+k.reading.GenerationTokens > tokens {

@@ -11,7 +11,7 @@ import (
 // asked gives the instance a request of so many tokens.
 func asked(t *testing.T, i *Instance, tokens int, stream bool) *Reservation {
 	t.Helper()
-	r, ok := i.reserve(&Query{PromptTokens: tokens, Stream: stream, Now: time.Now().UnixNano()}, 100, newMean(1))
+	r, ok := i.reserve(&Query{PromptTokens: tokens, MaxTokens: -1, Stream: stream, Now: time.Now().UnixNano()}, 100, newMean(1))
 	if !ok {
 		t.Fatal("no place")
 	}
@@ -40,7 +40,7 @@ func TestEngineThatHangsIsOutWithinFiveSeconds(t *testing.T) {
 		state(t, i, Healthy)
 		time.Sleep(2 * time.Second)
 		state(t, i, Ejected)
-		if st := i.Status(); !strings.HasPrefix(st.Reason, "hung: nothing moved for ") || !i.Hung() {
+		if st := i.Status(); !strings.HasPrefix(st.Reason, "hung: nothing moved for ") || !i.hung() {
 			t.Errorf("reason %q", st.Reason)
 		}
 		time.Sleep(time.Minute) // its health is as good as ever
@@ -154,6 +154,11 @@ func TestStreamThatItsClientHoldsUpIsNoHang(t *testing.T) {
 		r.FirstByte(time.Now().UnixNano())
 		time.Sleep(time.Minute)
 		state(t, i, Healthy)
+		next := asked(t, i, 100, true) // has all the time that any other has
+		time.Sleep(2 * time.Second)
+		state(t, i, Healthy)
+		next.FirstByte(time.Now().UnixNano())
+		next.End()
 		e.set(func(e *scripted) { e.reading.Running, e.generate = 1, engine.ErrTimeout }) // but if it runs it, and counts no token
 		time.Sleep(5 * time.Second)
 		state(t, i, Ejected)
@@ -199,22 +204,170 @@ func TestSpeedIsLearned(t *testing.T) {
 	}
 	now := int64(time.Second)
 	for range 20 { // two at a time, 4,000 tokens a second together
-		p.begin(2000, now, true)
-		p.begin(2000, now, true)
-		p.end(2000, now+int64(time.Second), true, true)
-		p.end(2000, now+int64(time.Second), true, true)
+		p.begin(wait{tokens: 2000}, now)
+		p.begin(wait{tokens: 2000}, now)
+		p.end(wait{tokens: 2000}, now+int64(time.Second), true)
+		p.end(wait{tokens: 2000}, now+int64(time.Second), true)
 		now += int64(10 * time.Second) // and then nothing for a while
-		s.learn(&p)
+		s.learn(&p, 0, true)
 	}
 	if got := s.of(8000); got < 1900*time.Millisecond || got > 2100*time.Millisecond {
 		t.Errorf("8,000 tokens take %v, want 2 s", got)
 	}
-	if p.longest() != 0 || p.underWay.Load() != 0 {
+	if p.lengths.longest() != 0 || p.underWay.Load() != 0 {
 		t.Error("something is left under way")
 	}
-	p.begin(3000, now, true)
-	p.begin(100, now, true)
-	if got := p.longest(); got != 4096 {
+	p.begin(wait{tokens: 3000}, now)
+	p.begin(wait{tokens: 100}, now)
+	if got := p.lengths.longest(); got != 4096 {
 		t.Errorf("the longest is %d", got)
 	}
+}
+
+// The whole process stands still: its /health is what fails first.
+func TestFrozenProcessGivesItsRequestsBack(t *testing.T) {
+	for after := range 10 {
+		keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+			time.Sleep(2*time.Second + time.Duration(after)*100*time.Millisecond)
+			state(t, i, Healthy)
+			r := asked(t, i, 100, false)
+			e.set(func(e *scripted) { e.down = engine.ErrTimeout })
+			time.Sleep(5 * time.Second)
+			state(t, i, Ejected)
+			if !i.Stuck() {
+				t.Errorf("%v: it keeps the request; reason %q", after, i.Status().Reason)
+			}
+			r.End()
+			e.set(func(e *scripted) { e.down = nil })
+			time.Sleep(5 * time.Second)
+			if state(t, i, Healthy); i.Stuck() {
+				t.Error("still stuck")
+			}
+		})
+	}
+}
+
+func TestEngineThatFallsAsleepGivesItsRequestsBack(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		r := asked(t, i, 100, true)
+		e.set(func(e *scripted) { e.reading.Has |= engine.HasSleep; e.reading.Asleep = true })
+		time.Sleep(5 * time.Second)
+		if state(t, i, Starting); !i.Stuck() {
+			t.Error("it keeps the request")
+		}
+		r.End()
+	})
+}
+
+// TGI counts a prompt as it comes, others count an answer as it ends: neither
+// proves that they would count in between.
+func TestEngineThatCountsNowAndThenIsNotHungInBetween(t *testing.T) {
+	for _, kind := range []engine.Kind{engine.TGI, engine.SGLang} {
+		keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+			e.set(func(e *scripted) { e.reading.Kind = kind; e.took = 20 * time.Millisecond })
+			time.Sleep(2 * time.Second)
+			long := asked(t, i, 100, false)
+			for range 20 {
+				r := asked(t, i, 100, false)
+				e.set(func(e *scripted) { e.reading.PromptTokens += 100 })
+				time.Sleep(700 * time.Millisecond)
+				r.FirstByte(time.Now().UnixNano())
+				e.set(func(e *scripted) { e.reading.GenerationTokens += 30 })
+				r.End()
+			}
+			time.Sleep(20 * time.Second)
+			state(t, i, Healthy)
+			long.End()
+		})
+	}
+}
+
+// Prompts from the cache teach a speed that no cold prompt has.
+func TestColdPromptAfterCachedOnesIsNoHang(t *testing.T) {
+	for _, tells := range []bool{true, false} {
+		keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+			if tells {
+				e.set(func(e *scripted) { e.reading.Has |= engine.HasPrefix })
+			}
+			state(t, i, Healthy)
+			for range 50 {
+				r := asked(t, i, 30_000, true)
+				time.Sleep(300 * time.Millisecond)
+				r.FirstByte(time.Now().UnixNano())
+				e.set(func(e *scripted) {
+					e.reading.PromptTokens += 30_000
+					if tells {
+						e.reading.PrefixHits += 29_900
+					}
+				})
+				r.End()
+			}
+			r := asked(t, i, 60_000, true)
+			time.Sleep(7500 * time.Millisecond) // 8,000 tokens a second
+			state(t, i, Healthy)
+			r.End()
+		})
+	}
+}
+
+// vLLM counts a prompt once it is done; until then its cache fills up.
+func TestCacheThatFillsIsProgress(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		e.set(func(e *scripted) { e.reading.Has |= engine.HasKVUsage })
+		state(t, i, Healthy)
+		r := asked(t, i, 100, true) // it is longer than it looks
+		for range 30 {
+			time.Sleep(time.Second)
+			e.set(func(e *scripted) { e.reading.KVUsage += 0.001 })
+		}
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.generate = engine.ErrTimeout })
+		time.Sleep(5 * time.Second)
+		state(t, i, Ejected)
+		r.End()
+	})
+}
+
+// How long images take, or a request that another instance hung with, its text
+// does not tell: alone it takes nobody out so soon.
+func TestRequestThatIsNotUnderstoodHasTime(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.generate = engine.ErrTimeout })
+		opaque, _ := i.reserve(&Query{PromptTokens: 5, Stream: true, Opaque: true, Now: time.Now().UnixNano()}, 100, newMean(1))
+		time.Sleep(20 * time.Second)
+		state(t, i, Healthy)
+		r := asked(t, i, 20, true) // but one that is understood ought to have come
+		time.Sleep(time.Second)
+		state(t, i, Ejected)
+		r.End()
+		opaque.End()
+	})
+}
+
+// Without counters an answer in one piece, or another gateway's request, excuses
+// an engine. Not for ever.
+func TestExcuseOfASilentEngineEnds(t *testing.T) {
+	f := func(name string, running int, stream bool, most time.Duration) {
+		keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+			e.set(func(e *scripted) {
+				e.reading = engine.Reading{Kind: engine.LlamaCPP, Has: engine.HasRunning | engine.HasWaiting, Running: float64(running)}
+				e.generate = engine.ErrTimeout
+			})
+			time.Sleep(2 * time.Second)
+			rs := []*Reservation{asked(t, i, 100, true), asked(t, i, 100, stream)}
+			time.Sleep(most / 2)
+			state(t, i, Healthy)
+			time.Sleep(most/2 + 2*time.Second)
+			if i.State() != Ejected {
+				t.Errorf("%s: %v after %v", name, i.State(), most)
+			}
+			for _, r := range rs {
+				r.End()
+			}
+		})
+	}
+	f("an answer in one piece", 2, false, wholeFor)
+	f("another gateway", 5, true, foreignFor)
 }

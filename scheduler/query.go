@@ -8,12 +8,30 @@ type Query struct {
 	PromptTokens int       // an estimate
 	MaxTokens    int       // output wanted at most; -1: not said
 	Stream       bool      // the answer is wanted in pieces
+	Opaque       bool      // its text does not tell how long it takes: images, audio, or it was taken from an instance that hung
 	Session      uint64    // 0: none
 	Tried        Tried     // instances that had the request already
 	Only         *Instance // no other can serve it; nil: any can
 
 	Now  int64  // ns on the caller's clock
 	Rand uint64 // chance for this decision
+}
+
+// untoldOutput is how many tokens an answer is thought to have at most whose
+// length is not bounded by the client.
+const untoldOutput = 4096
+
+// wait is how the request counts among those without a byte.
+func (q *Query) wait() wait {
+	w := wait{tokens: int64(q.PromptTokens), opaque: q.Opaque}
+	switch {
+	case q.Stream:
+	case q.MaxTokens < 0:
+		w.answer = untoldOutput
+	default:
+		w.answer = max(int64(q.MaxTokens), 1)
+	}
+	return w
 }
 
 // maxTried is how many instances one request can have been tried on.

@@ -16,11 +16,10 @@ type row struct {
 	sent     atomic.Uint64 // requests ever given to it
 	ended    atomic.Uint64 // requests ever ended
 	moved    atomic.Uint64 // times that an answer went on
-	whole    atomic.Int64  // requests without a byte whose answer comes in one piece
-	_        [lineSize - 8*8]byte
+	_        [lineSize - 7*8]byte
 
 	prompts prompts
-	_       [2*lineSize - 24*4 - 5*8]byte
+	_       [2*lineSize - 2*24*4 - 7*8]byte
 }
 
 // said is what the instance itself reported last. Its keeper writes it, each
@@ -50,7 +49,7 @@ type Reservation struct {
 	produced int64
 	at       int64 // Query.Now
 	begun    bool
-	whole    bool // the answer comes in one piece
+	wait     wait
 }
 
 // reserve gives the request a place, or says that there is none: the instance
@@ -64,13 +63,11 @@ func (i *Instance) reserve(q *Query, expected int64, m *mean) (Reservation, bool
 	}
 	i.row.sent.Add(1)
 	i.row.prefill.Add(int64(q.PromptTokens))
-	i.row.prompts.begin(int64(q.PromptTokens), q.Now, q.Stream)
-	if !q.Stream {
-		i.row.whole.Add(1)
-	}
+	w := q.wait()
+	i.row.prompts.begin(w, q.Now)
 	return Reservation{
 		inst: i, mean: m, prefill: int64(q.PromptTokens), decode: expected, expected: expected,
-		at: q.Now, whole: !q.Stream,
+		at: q.Now, wait: w,
 	}, true
 }
 
@@ -81,7 +78,7 @@ func (r *Reservation) FirstByte(now int64) {
 		return
 	}
 	r.begun = true
-	r.leavePrompts(now, true)
+	r.inst.row.prompts.end(r.wait, now, true)
 	r.inst.row.prefill.Add(-r.prefill)
 	r.inst.row.decode.Add(r.decode)
 	r.inst.row.streams.Add(1)
@@ -120,7 +117,7 @@ func (r *Reservation) End() {
 		i.row.decode.Add(-r.decode)
 		r.mean.add(r.produced)
 	} else {
-		r.leavePrompts(0, false)
+		i.row.prompts.end(r.wait, 0, false)
 		i.row.prefill.Add(-r.prefill)
 	}
 	r.inst = nil
@@ -129,12 +126,4 @@ func (r *Reservation) End() {
 		i.wake()
 	}
 	i.free()
-}
-
-// leavePrompts takes the request out of those that wait for their first byte.
-func (r *Reservation) leavePrompts(now int64, done bool) {
-	r.inst.row.prompts.end(r.prefill, now, !r.whole, done)
-	if r.whole {
-		r.inst.row.whole.Add(-1)
-	}
 }

@@ -98,6 +98,9 @@ type Fields struct {
 	// base64 and strings that are the value of a key "data" (audio and images) do
 	// not count.
 	TextBytes int
+	// Media says that there is more than text in Prompt: it holds a key "data",
+	// or one of the names under which APIs take images, audio, video and files.
+	Media bool
 	// Tokens is the number of integers when prompt or input holds token ids.
 	Tokens int
 }

@@ -72,6 +72,7 @@ func (s *Scanner) element(b []byte, i, depth int, k Key, t types, sum *tally) (e
 	}
 	end, in, err := s.walk(b, i, depth)
 	sum.text += in.text
+	sum.media = sum.media || in.media
 	if t == anArray {
 		sum.ids += in.ids
 	}

@@ -271,3 +271,18 @@ func TestScanAllocs(t *testing.T) {
 	f(`{"mod\u0065l":"a\u0062c","str\u0065am":"tr\u0075e","m\u0061x_tokens":1e2,"prompt":[[1,2],[3]]}`)
 	f(`{"input":[1,"a",[1],{"data":"x"}],"prompt":{"id":"x"}}`)
 }
+
+func TestScanMedia(t *testing.T) {
+	f := func(body string, want bool) {
+		t.Helper()
+		if got := scan(t, body).Media; got != want {
+			t.Errorf("%s: media %v", body, got)
+		}
+	}
+	f(`{"messages":[{"role":"user","content":"an image_url"}]}`, false)
+	f(`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a/b"}}]}]}`, true)
+	f(`{"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AAAA"}}]}]}`, true)
+	f(`{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","data":"AAAA"}}]}]}`, true)
+	f(`{"input":[{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,AAAA"}]}]}`, true)
+	f(`{"messages":[{"role":"user","content":"hi"}],"tools":[{"parameters":{"properties":{"data":{"type":"string"}}}}]}`, false)
+}

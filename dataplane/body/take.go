@@ -120,7 +120,7 @@ func (s *Scanner) prompt(b []byte, i int, k Key, f *Fields) (end int, err *Error
 	}
 	if span := (Span{i, end}); err == nil && span.Len() > f.Prompt.Len() {
 		f.Prompt, f.PromptKey = span, k
-		f.TextBytes, f.Tokens = sum.text, sum.ids
+		f.TextBytes, f.Tokens, f.Media = sum.text, sum.ids, sum.media
 	}
 	return end, err
 }

@@ -28,14 +28,15 @@ func (n *nest) object(depth int) bool {
 
 // tally is what a value holds.
 type tally struct {
-	text int // bytes, as Fields.TextBytes counts them
-	ids  int // integers, written as such
+	text  int  // bytes, as Fields.TextBytes counts them
+	ids   int  // integers, written as such
+	media bool // as Fields.Media has it
 }
 
 // walk reads the value at i, inside depth open levels, whatever it is.
 func (s *Scanner) walk(b []byte, i, depth int) (end int, sum tally, err *Error) {
 	base := depth
-	media := false // the value at i is that of a key "data"
+	data := false // the value at i is that of a key "data"
 	for {
 		if i >= len(b) { // only after '[' or ',': name has looked ahead
 			return 0, sum, truncated(b, "an array")
@@ -53,9 +54,9 @@ func (s *Scanner) walk(b []byte, i, depth int) (end int, sum tally, err *Error) 
 				depth--
 				break
 			}
-			media = false
+			data = false
 			if c == '{' {
-				if i, media, err = field(b, i); err != nil {
+				if i, data, err = field(b, i, &sum); err != nil {
 					return 0, sum, err
 				}
 			}
@@ -65,7 +66,7 @@ func (s *Scanner) walk(b []byte, i, depth int) (end int, sum tally, err *Error) 
 			if i, n, err = words(b, i); err != nil {
 				return 0, sum, err
 			}
-			if !media {
+			if !data {
 				sum.text += n
 			}
 		default:
@@ -80,9 +81,9 @@ func (s *Scanner) walk(b []byte, i, depth int) (end int, sum tally, err *Error) 
 		if i, depth, err = s.close(b, i, base, depth); err != nil || depth == base {
 			return i, sum, err
 		}
-		media = false
+		data = false
 		if s.nest.object(depth) {
-			if i, media, err = field(b, i); err != nil {
+			if i, data, err = field(b, i, &sum); err != nil {
 				return 0, sum, err
 			}
 		}
@@ -109,14 +110,20 @@ func (s *Scanner) close(b []byte, i, base, depth int) (next, left int, err *Erro
 	return i, depth, nil
 }
 
-// field reads the key at i, below the top level, up to its value. media is true
-// when that is a piece of audio or an image, if it is a string.
-func field(b []byte, i int) (value int, media bool, err *Error) {
+// field reads the key at i, below the top level, up to its value. data is true
+// when that is a piece of audio or an image itself, if it is a string.
+func field(b []byte, i int, sum *tally) (value int, data bool, err *Error) {
 	end, _, value, err := name(b, i)
 	if err != nil {
 		return 0, false, err
 	}
-	return value, string(b[i+1:end]) == "data", nil
+	switch string(b[i+1 : end]) {
+	case "data":
+		sum.media, data = true, true
+	case "image_url", "input_audio", "audio_url", "video_url", "file_id", "file_url":
+		sum.media = true
+	}
+	return value, data, nil
 }
 
 // words reads the string at i and counts its text, none in a data: URL.

@@ -21,6 +21,13 @@ const (
 // without Options.Custom.
 func (k Kind) Known() bool { return k == Auto || profileOf(k) != nil }
 
+// CountsSteps reports whether the engine's token counters rise with every step:
+// while it works, they do. False where nobody has seen them to.
+func (k Kind) CountsSteps() bool {
+	p := profileOf(k)
+	return p != nil && p.steps
+}
+
 // Kinds lists the known kinds, Auto first.
 func Kinds() []Kind { return kindsOf(profiles) }
 

@@ -23,6 +23,10 @@ type Model struct {
 	MaxLen int    // context length in tokens, 0 if not said
 }
 
+// IsCut says whether a list is as long as one can be: the engine may have named
+// more.
+func IsCut(models []Model) bool { return len(models) >= maxModels }
+
 // Models asks the engine which models it serves, in its own order.
 func (c *Client) Models(ctx context.Context) ([]Model, error) {
 	return c.listModels(ctx, c.deadline(ctx))

@@ -28,6 +28,10 @@ type profile struct {
 	models   string // default /v1/models
 	generate string // a GET that makes the engine do a piece of work
 
+	// steps says that its token counters rise with every step, and not only as
+	// a request ends: that they stand still proves something.
+	steps bool
+
 	// unproven says that nobody has seen this engine's interface.
 	unproven bool
 

@@ -11,6 +11,7 @@ var profiles = []*profile{
 	// vllm/engine/metrics.py (V0), vllm/v1/metrics/loggers.py (V1)
 	newProfile(profile{
 		kind: VLLM, owner: "vllm",
+		steps: true, // vllm/v1/metrics/loggers.py, record
 		about: []string{"/version"}, aboutFrom: []source{from("version", version)},
 		page: []source{
 			from("vllm:num_requests_running", running),
