@@ -11,10 +11,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race e2e e2e-vllm bpf generate check bench peers
+.PHONY: help build run test race e2e e2e-thousand e2e-vllm bpf generate check bench peers
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## the static binary, bin/penstock
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/penstock
@@ -40,6 +40,9 @@ bench: ## the Go benchmarks, with allocations
 
 e2e: build ## against real clients and stores: openai (Python, Node), VictoriaMetrics, promtool
 	scripts/e2e/run.sh $(ARGS)
+
+e2e-thousand: build ## a thousand instances, a tenth of them flapping: CPU, memory, decisions, the log
+	THOUSAND_INSTANCES=1000 THOUSAND_SECONDS=20 scripts/e2e/run.sh test_thousand.py -s $(ARGS)
 
 e2e-vllm: build ## against two real vLLM on the CPU (installs 6.5 GB on the first run; not in CI)
 	scripts/e2e/vllm.sh $(ARGS)

@@ -2,12 +2,14 @@ package scheduler
 
 import (
 	"context"
+	"errors"
+	"net"
 	"slices"
 	"syscall"
 	"testing"
 )
 
-// name with two addresses, of which the engine listens on some.
+// dualStack is a name with two addresses, of which the engine listens on some.
 func dualStack(t *testing.T) (r resolver, s *Scheduler, i *Instance, listens func(...string)) {
 	t.Helper()
 	s = fleetOf(t, 0, "round-robin")
@@ -61,5 +63,19 @@ func TestNextAddressIsTakenWhereTheOneInUseIsRefused(t *testing.T) {
 	r.retry(t.Context(), s)
 	if got := i.Addr(); got != "127.0.0.1:8000" || moved != 1 {
 		t.Errorf("dials %s after %d moves", got, moved)
+	}
+}
+
+func TestConnectSaysWhetherSomebodyListens(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := connect(t.Context(), ln.Addr().String()); err != nil {
+		t.Error(err)
+	}
+	ln.Close()
+	if err := connect(t.Context(), ln.Addr().String()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v", err)
 	}
 }

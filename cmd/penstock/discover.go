@@ -33,7 +33,7 @@ func newDiscoverers(cfg *config.Config, s *scheduler.Scheduler, log *slog.Logger
 		d.dns = &discovery.DNS{Name: n.Name, Type: n.Type, Port: n.Port, Refresh: n.Refresh, Set: setter(s, "dns"), Log: log}
 	}
 	if r := from.Register; r.On {
-		d.registry = &discovery.Registry{TTL: r.TTL, Set: setter(s, "registration"), Lost: s.Lost, Log: log}
+		d.registry = &discovery.Registry{TTL: r.TTL, Set: setter(s, "registration"), Lost: s.Lost, Found: s.Found, Log: log}
 	}
 	return d, nil
 }

@@ -2,14 +2,22 @@ package main
 
 import (
 	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"penstock/cmd/penstock/config"
+	"penstock/dataplane/admin"
+	"penstock/scheduler"
 )
 
 // registering is a router with no instance that others may register with.
@@ -91,7 +99,7 @@ func TestRegistrationWithoutTheTokenIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.run(t.Context()); err == nil || !strings.Contains(err.Error(), "(401): need the token") {
+	if _, err := g.announce(t.Context()); err == nil || !strings.Contains(err.Error(), "(401): need the token") {
 		t.Errorf("got %v", err)
 	}
 	if status, _ := fetch(t, "POST", r.adminURL()+"/api/v1/instances/x/drain", ""); status != 401 {
@@ -103,7 +111,7 @@ func TestRegistrationsAreChecked(t *testing.T) {
 	r := registering(t, "discovery: {register: {}}\ninstances: [{url: 'http://127.0.0.1:9', name: fixed}]")
 	f := func(body string, status int, want string) {
 		t.Helper()
-		got, said := fetch(t, "POST", r.adminURL()+"/api/v1/instances", body)
+		got, said := announce(t, r, body)
 		if got != status || !strings.Contains(said, want) {
 			t.Errorf("%s: %d %s, want %d with %q", body, got, said, status, want)
 		}
@@ -111,7 +119,7 @@ func TestRegistrationsAreChecked(t *testing.T) {
 	f(`{"url":"http://127.0.0.1:7"}`, 201, `"name": "127.0.0.1:7"`)
 	f(`{"url":"http://127.0.0.1:7"}`, 200, `"ttl_ms": 15000`)
 	f(`{"url":"http://127.0.0.1:7","name":"x","models":["m"],"engine":"sglang"}`, 200, `"name": "x"`)
-	f(`{"url":"http://127.0.0.1:8","name":"x"}`, 409, "registered under this name")
+	f(`{"url":"http://127.0.0.1:8","name":"x"}`, 409, "http://127.0.0.1:7 has this name already")
 	f(`{"url":"http://127.0.0.1:8","name":"fixed"}`, 409, "has this name already")
 	f(`{"url":"127.0.0.1:8"}`, 400, "write http://127.0.0.1:8")
 	f(`{"url":"http://a:1","engine":"nobody's"}`, 400, "engine: ")
@@ -129,6 +137,276 @@ func TestRegistrationsAreChecked(t *testing.T) {
 	d("x", 204, "")
 	d("x", 404, "no instance")
 	d("fixed", 409, "did not register")
+}
+
+// announce posts a registration as a program does.
+func announce(t *testing.T, r *router, body string, headers ...string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest("POST", r.adminURL()+"/api/v1/instances", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for n := 0; n < len(headers); n += 2 {
+		req.Header.Set(headers[n], headers[n+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(said)
+}
+
+// Whoever wrote the token, or gave the name to another, may mend it while the
+// engine runs.
+func TestRegistrarKeepsTryingWhateverIsRefused(t *testing.T) {
+	f := func(status int, goesOn bool) {
+		t.Helper()
+		var asked atomic.Int32
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if asked.Add(1) > 2 {
+				io.WriteString(w, `{"name":"a","ttl_ms":15000}`)
+				return
+			}
+			w.WriteHeader(status)
+		}))
+		defer s.Close()
+		var log lockedBuffer
+		g, err := (&registerCmd{Scheduler: s.URL, Instance: "http://127.0.0.1:1"}).registrar(slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- g.run(ctx) }()
+		if !goesOn {
+			if err := receive(t, ended, "the end"); err == nil || asked.Load() != 1 {
+				t.Errorf("%d: %v after %d calls", status, err, asked.Load())
+			}
+			cancel()
+			return
+		}
+		until(t, "the registration", func() bool { return strings.Contains(log.String(), "msg=registered") })
+		cancel()
+		if err := receive(t, ended, "the end"); err != nil || strings.Count(log.String(), "the scheduler refuses; trying again") != 1 {
+			t.Errorf("%d: %v, logged %s", status, err, log.String())
+		}
+	}
+	f(400, false)
+	for _, status := range []int{401, 403, 404, 409, 500, 503} {
+		f(status, true)
+	}
+}
+
+func TestTokenThatIsMendedIsTaken(t *testing.T) {
+	right, mine := filepath.Join(t.TempDir(), "right"), filepath.Join(t.TempDir(), "mine")
+	os.WriteFile(right, []byte("sk-right\n"), 0o600)
+	os.WriteFile(mine, []byte("sk-wrong\n"), 0o600)
+	r := registering(t, "discovery: {register: {token_file: "+right+"}}")
+	var log lockedBuffer
+	g, err := (&registerCmd{Scheduler: r.adminURL(), Instance: "http://127.0.0.1:1", Name: "a", TokenFile: mine}).registrar(slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.run(ctx) }()
+	until(t, "the refusal", func() bool { return strings.Contains(log.String(), "401") })
+	os.WriteFile(mine, []byte("sk-right\n"), 0o600)
+	until(t, "the registration", func() bool { return r.sched.Named("a") != nil })
+	cancel()
+	if err := receive(t, ended, "the end"); err != nil {
+		t.Error(err)
+	}
+}
+
+// What stands between two closes what is idle for minutes.
+func TestRenewalIsNeverFarAway(t *testing.T) {
+	f := func(ttl, want time.Duration) {
+		t.Helper()
+		if got := (registered{TTLms: ttl.Milliseconds()}).every(); got != want {
+			t.Errorf("ttl %v: renews every %v, want %v", ttl, got, want)
+		}
+	}
+	f(time.Hour, 30*time.Second)
+	f(15*time.Second, 5*time.Second)
+	f(0, 10*time.Millisecond)
+}
+
+// lockedBuffer is a log that two may use.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// cutter stands between a registrar and the router, and breaks what leads
+// through it.
+type cutter struct {
+	ln net.Listener
+	mu sync.Mutex
+	on []net.Conn
+}
+
+func newCutter(t *testing.T, to string) *cutter {
+	t.Helper()
+	ln, err := listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cutter{ln: ln}
+	t.Cleanup(func() { ln.Close(); c.cut() })
+	go func() {
+		for {
+			from, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			on, err := net.Dial("tcp", to)
+			if err != nil {
+				from.Close()
+				continue
+			}
+			c.mu.Lock()
+			c.on = append(c.on, from, on)
+			c.mu.Unlock()
+			go io.Copy(from, on)
+			go io.Copy(on, from)
+		}
+	}()
+	return c
+}
+
+// cut resets all that leads through it, at both ends.
+func (c *cutter) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.on {
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}
+	c.on = nil
+}
+
+func TestRegistrarIsBackAtOnceWhenItsConnectionBreaks(t *testing.T) {
+	r := registering(t, "discovery: {register: {ttl: 1h}}")
+	between := newCutter(t, r.adminLn.Addr().String())
+	urls := engines(t, 2)
+	for _, stop := range []func() error{
+		register(t, registerCmd{Scheduler: r.adminURL(), Instance: urls[1], Name: "other"}),
+		register(t, registerCmd{Scheduler: "http://" + between.ln.Addr().String(), Instance: urls[0], Name: "gpu-1"}),
+	} {
+		defer stop()
+	}
+	healthy := func(name string) func() bool {
+		return func() bool { i := r.sched.Named(name); return i != nil && i.State().String() == "healthy" }
+	}
+	until(t, "the instance", healthy("gpu-1"))
+	until(t, "the other", healthy("other"))
+	i := r.sched.Named("gpu-1")
+	for n := range 2 {
+		between.cut()
+		until(t, "the loss and the return", func() bool { return count(i, "draining") == n+1 && healthy("gpu-1")() })
+	}
+	if r.sched.Named("gpu-1") != i || count(i, "ejected") > 0 {
+		t.Errorf("it was another for a while: %+v", i.Status().Changes)
+	}
+}
+
+func TestKilledRegistrarTakesItsEngineOutAtOnce(t *testing.T) {
+	r := registering(t, "discovery: {register: {ttl: 1h}}")
+	urls := engines(t, 2)
+	for n, name := range []string{"a", "b"} {
+		body := `{"url":"` + urls[n] + `","name":"` + name + `"}`
+		between := newCutter(t, r.adminLn.Addr().String())
+		client := http.Client{Transport: &http.Transport{}}
+		req, _ := http.NewRequest("POST", "http://"+between.ln.Addr().String()+"/api/v1/instances", strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set(admin.KeepAlive, "1")
+		resp, err := client.Do(req)
+		if err != nil || resp.StatusCode != 201 {
+			t.Fatal(resp, err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		i := r.sched.Named(name)
+		until(t, "the instance", func() bool { return i.State().String() == "healthy" })
+		if name == "b" {
+			between.cut()
+			until(t, "its being out", func() bool {
+				return i.State().String() == "draining" && i.Status().Reason == "its registration lost touch"
+			})
+			until(t, "its end", func() bool { return r.sched.Named("b") == nil })
+		}
+	}
+}
+
+func count(i *scheduler.Instance, state string) (n int) {
+	for _, c := range i.Status().Changes {
+		if c.To.String() == state {
+			n++
+		}
+	}
+	return n
+}
+
+// What answers HTTP/1.0 between the two closes after each answer.
+func TestRegistrarLivesByTheTTLWhereConnectionsDoNotStay(t *testing.T) {
+	var kept, plain atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(admin.KeepAlive) != "" {
+			kept.Add(1)
+		} else {
+			plain.Add(1)
+		}
+		w.Header().Set("Connection", "close")
+		io.WriteString(w, `{"name":"a","ttl_ms":600}`)
+	}))
+	defer s.Close()
+	stop := register(t, registerCmd{Scheduler: s.URL, Instance: "http://127.0.0.1:1"})
+	until(t, "renewals", func() bool { return plain.Load() > 5 })
+	if err := stop(); err != nil || kept.Load() > registerEnds {
+		t.Errorf("%v, %d asked for what cannot be", err, kept.Load())
+	}
+}
+
+func TestSecondRegistrarSurvivesTheFirst(t *testing.T) {
+	r := registering(t, "discovery: {register: {ttl: 1h}}")
+	c := registerCmd{Scheduler: r.adminURL(), Instance: engines(t, 1)[0], Name: "a"}
+	first := register(t, c)
+	until(t, "the instance", func() bool { return r.sched.Named("a") != nil })
+	i := r.sched.Named("a")
+	g, err := c.registrar(quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.announce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := first(); err != nil {
+		t.Error(err)
+	}
+	if r.sched.Named("a") != i || i.State().String() == "draining" {
+		t.Error("the end of the first took it away")
+	}
+	g.withdraw("a")
+	until(t, "the end", func() bool { return r.sched.Named("a") == nil })
 }
 
 func TestFileOfInstancesIsFollowed(t *testing.T) {

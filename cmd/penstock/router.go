@@ -54,7 +54,7 @@ func (r *router) wire(cfg *config.Config, log *slog.Logger) (err error) {
 		return err
 	}
 	r.admin = admin.New(admin.Options{
-		Gateway: r.gateway, Scheduler: r.sched, Build: admin.Build{Version: version, Commit: commit},
+		Gateway: r.gateway, Scheduler: r.sched, Build: admin.Build{Version: version, Commit: commit}, Host: cfg.Admin,
 		YAML: cfg.Effective(), JSON: cfg.EffectiveJSON(), Log: log,
 		Registration: r.sources.registration(cfg),
 	})

@@ -49,6 +49,12 @@ type change struct {
 	Reason string    `json:"reason"`
 }
 
+// drained is what the operator drains, whether it is there or not.
+type drained struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
 func (s *Server) show(i *scheduler.Instance) instance {
 	st := i.Status()
 	in := instance{
@@ -76,7 +82,11 @@ func (s *Server) instances(w http.ResponseWriter, _ *http.Request) {
 	for _, i := range s.Scheduler.Instances() {
 		list = append(list, s.show(i))
 	}
-	answer(w, http.StatusOK, map[string]any{"instances": list})
+	drains := []drained{}
+	for _, d := range s.Scheduler.Drains() {
+		drains = append(drains, drained(d))
+	}
+	answer(w, http.StatusOK, map[string]any{"instances": list, "drains": drains})
 }
 
 func (s *Server) instance(w http.ResponseWriter, r *http.Request) {

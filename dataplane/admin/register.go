@@ -16,6 +16,13 @@ import (
 // it came over.
 const KeepAlive = "X-Penstock-Keepalive"
 
+// Owner is the header with an id of whoever keeps a registration. Two may keep
+// one: the end of the first, by DELETE with its id, leaves it to the second.
+const Owner = "X-Penstock-Owner"
+
+// maxOwner bounds such an id.
+const maxOwner = 128
+
 // Registration lets instances register here.
 type Registration struct {
 	Registry *discovery.Registry
@@ -42,6 +49,10 @@ type announcement struct {
 // there.
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	if !s.mayChange(w, r) {
+		return
+	}
+	if len(r.Header.Get(Owner)) > maxOwner {
+		fail(w, http.StatusBadRequest, "invalid_request", Owner+": 128 bytes at most")
 		return
 	}
 	var a announcement
@@ -76,11 +87,15 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, t discovery.Target)
 		fail(w, http.StatusBadRequest, "invalid_request", err.Error())
 		return
 	}
+	if i := s.Scheduler.Named(t.Name); i != nil && i.URL != t.URL && !i.Leaving() {
+		fail(w, http.StatusConflict, "conflict", "instance "+t.Name+": "+i.URL+" has this name already")
+		return
+	}
 	var conn any
 	if r.Header.Get(KeepAlive) != "" {
 		conn = r.Context().Value(connKey{})
 	}
-	fresh, err := s.Registration.Registry.Put(t, conn)
+	fresh, err := s.Registration.Registry.Put(t, r.Header.Get(Owner), conn)
 	switch {
 	case errors.Is(err, discovery.ErrRegistryFull):
 		fail(w, http.StatusServiceUnavailable, "registry_full", err.Error())
@@ -103,7 +118,7 @@ func (s *Server) deregister(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PathValue("name")
-	gone := s.Registration.Registry.Delete(name)
+	gone := s.Registration.Registry.Delete(name, r.Header.Get(Owner))
 	switch i := s.Scheduler.Named(name); {
 	case gone:
 		w.WriteHeader(http.StatusNoContent)
@@ -129,7 +144,7 @@ func (s *Server) drain(on bool) http.HandlerFunc {
 			answer(w, http.StatusOK, s.show(i))
 			return
 		}
-		noInstance(w, name)
+		answer(w, http.StatusOK, map[string]any{"name": name}) // the drain of one that is gone
 	}
 }
 
@@ -143,16 +158,17 @@ func (s *Server) mayChange(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (s *Server) authorized(w http.ResponseWriter, r *http.Request) bool {
-	if s.Registration.Token == "" {
-		return true
-	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if ok && subtle.ConstantTimeCompare([]byte(token), []byte(s.Registration.Token)) == 1 {
+	if s.Registration.Token == "" || s.hasToken(r) {
 		return true
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
 	fail(w, http.StatusUnauthorized, "invalid_token", "need the token of discovery.register.token_file: Authorization: Bearer TOKEN")
 	return false
+}
+
+func (s *Server) hasToken(r *http.Request) bool {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && subtle.ConstantTimeCompare([]byte(token), []byte(s.Registration.Token)) == 1
 }
 
 // connKey is where a request's context has its connection.

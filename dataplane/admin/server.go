@@ -26,24 +26,37 @@ type Options struct {
 	Log       *slog.Logger
 
 	Registration *Registration // nil: instances cannot register
+
+	// Host is the address that the port was configured with, host:port: a name
+	// there is one that it trusts.
+	Host string
 }
 
 // Server is the admin port.
 type Server struct {
 	Options
-	start time.Time
-	http  http.Server
+	start   time.Time
+	http    http.Server
+	names   []string // that the port is called by, beside its addresses
+	private bool     // only this machine reaches it; set by Serve
 }
+
+// idleFor is how long a connection without a request stays.
+const idleFor = 2 * time.Minute
 
 // New prepares a server.
 func New(o Options) *Server {
-	s := &Server{Options: o, start: time.Now()}
+	s := &Server{Options: o, start: time.Now(), names: ownNames(o.Host)}
+	idle := idleFor
+	if o.Registration != nil {
+		idle = max(idle, o.Registration.Registry.TTL) // a registration's connection waits for its renewal
+	}
 	s.http = http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      2 * time.Minute, // bounds /debug/pprof/profile?seconds= too
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       idle,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext:       withConn,
 		ConnState:         s.connState,
@@ -57,6 +70,7 @@ const shutdownTimeout = 2 * time.Second
 
 // Serve answers on ln until ctx ends.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	s.private = isLoopback(ln.Addr())
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(ln) }()
 	select {
@@ -94,7 +108,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /api/v1/instances/{name}/drain", s.drain(true))
 	mux.HandleFunc("DELETE /api/v1/instances/{name}/drain", s.drain(false))
 	mux.HandleFunc("GET /api/v1/decisions", notYet)
-	return plainErrors(mux)
+	return s.guard(plainErrors(mux))
 }
 
 // plainErrors turns the mux's own 404 and 405 into the router's shape.

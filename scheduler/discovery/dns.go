@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -84,10 +85,19 @@ func (d *DNS) say(err error) {
 	case err == nil && d.failing != "":
 		d.Log.Info("DNS answers again", "name", d.Name, "instances", len(d.list))
 		d.failing = ""
-	case err != nil && err.Error() != d.failing:
+	case err != nil && failure(err) != d.failing:
 		d.Log.Warn("instances from DNS are kept as they were", "name", d.Name, "instances", len(d.list), "err", err)
-		d.failing = err.Error()
+		d.failing = failure(err)
 	}
+}
+
+// failure is what an error says without our own port, which is another each time.
+func failure(err error) string {
+	var at *net.OpError
+	if errors.As(err, &at) && at.Addr != nil {
+		return at.Op + " " + at.Addr.String() + ": " + at.Err.Error()
+	}
+	return err.Error()
 }
 
 // ask puts the question. No such name is an empty list; that no server can tell
@@ -148,7 +158,9 @@ func (d *DNS) query(ctx context.Context, servers []string, name string) (*dns.Ms
 	return nil, err
 }
 
-// read makes targets of an answer, sorted, and says for how long it holds.
+// read makes targets of an answer, sorted, and says for how long it holds. Of SRV
+// records those of the lowest priority count, as RFC 2782 has it: the others are
+// in reserve, for when these are gone from DNS.
 func (d *DNS) read(answer *dns.Msg) (list []Target, ttl time.Duration) {
 	ttl = d.Refresh
 	add := func(rr dns.RR, host string, port int) {
@@ -159,10 +171,11 @@ func (d *DNS) read(answer *dns.Msg) (list []Target, ttl time.Duration) {
 		list = append(list, Target{URL: "http://" + at, Name: at})
 		ttl = min(ttl, time.Duration(rr.Header().Ttl)*time.Second)
 	}
+	first := firstPriority(answer)
 	for _, rr := range answer.Answer {
 		switch r := rr.(type) {
 		case *dns.SRV:
-			if d.Type == "srv" && r.Target != "." { // RFC 2782: "." is no service
+			if d.Type == "srv" && serves(r) && r.Priority == first {
 				add(rr, r.Target, int(r.Port))
 			}
 		case *dns.A:
@@ -177,4 +190,18 @@ func (d *DNS) read(answer *dns.Msg) (list []Target, ttl time.Duration) {
 	}
 	slices.SortFunc(list, func(a, b Target) int { return strings.Compare(a.URL, b.URL) })
 	return slices.CompactFunc(list, func(a, b Target) bool { return a.URL == b.URL }), ttl
+}
+
+// serves says whether there is a service: RFC 2782 writes "." where there is none.
+func serves(r *dns.SRV) bool { return r.Target != "." && r.Port > 0 }
+
+// firstPriority is the lowest of the answer's SRV records.
+func firstPriority(answer *dns.Msg) uint16 {
+	first := uint16(math.MaxUint16)
+	for _, rr := range answer.Answer {
+		if r, ok := rr.(*dns.SRV); ok && serves(r) {
+			first = min(first, r.Priority)
+		}
+	}
+	return first
 }

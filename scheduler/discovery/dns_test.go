@@ -85,6 +85,10 @@ func TestRecordsAreInstances(t *testing.T) {
 	f("srv", 0, "http://gpu-1.rack:8000 http://gpu-2.rack:8001", 7*time.Second,
 		"rack.internal. 7 IN SRV 0 0 8001 GPU-2.rack.", "rack.internal. 9 IN SRV 0 0 8000 gpu-1.rack.",
 		"rack.internal. 9 IN SRV 0 0 8000 gpu-1.rack.", "rack.internal. 9 IN SRV 0 0 0 .")
+	f("srv", 0, "http://main:8000 http://spare:8000", 10*time.Second, // the lowest priority that is there
+		"rack.internal. 60 IN SRV 10 9 8000 main.", "rack.internal. 60 IN SRV 99 1 8000 last.",
+		"rack.internal. 60 IN SRV 10 1 8000 spare.", "rack.internal. 60 IN SRV 1 1 0 .")
+	f("srv", 0, "http://last:8000", 10*time.Second, "rack.internal. 60 IN SRV 99 1 8000 last.")
 	f("a", 8000, "http://10.0.0.1:8000 http://10.0.0.2:8000", time.Second,
 		"rack.internal. 0 IN A 10.0.0.2", "rack.internal. 60 IN A 10.0.0.1", "rack.internal. 60 IN AAAA fd00::1")
 	f("aaaa", 8000, "http://[fd00::1]:8000", 10*time.Second, "rack.internal. 60 IN AAAA fd00::1")
@@ -138,4 +142,25 @@ func TestNextServerIsAsked(t *testing.T) {
 	d := &DNS{Name: "rack.internal", Type: "a", Port: 80, Refresh: time.Second, Servers: []string{sick.addr, well.addr}, Set: got.set, Log: make(lines, 9).logger()}
 	d.refresh(t.Context())
 	got.want(t, "http://10.0.0.1:80")
+}
+
+func TestNameServerThatIsAwayIsSaidOnce(t *testing.T) {
+	s := newNameServer(t)
+	s.set(func() { s.records = []string{"rack.internal. 60 IN A 10.0.0.1"} })
+	got, log := make(sets, 1), make(lines, 99)
+	d := &DNS{Name: "rack.internal", Type: "a", Port: 80, Refresh: time.Second, Servers: []string{s.addr}, Set: got.set, Log: log.logger()}
+	d.refresh(t.Context())
+	got.want(t, "http://10.0.0.1:80")
+	away, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	away.Close() // refused, from another port of ours each time
+	d.Servers = []string{away.LocalAddr().String()}
+	for range 3 {
+		d.refresh(t.Context())
+	}
+	if log.want(t, "refused"); len(log) > 0 {
+		t.Errorf("said again: %s", <-log)
+	}
 }

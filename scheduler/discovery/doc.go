@@ -9,5 +9,8 @@
 // File.Run, DNS.Run and Registry.Run are one goroutine each, which the caller
 // starts and waits for. The Registry's other methods may be called from any.
 //
+// A registration has owners, who keep it by a connection or by time: it ends with
+// the last of them.
+//
 // It neither asks the instances anything nor judges them.
 package discovery

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -19,6 +22,9 @@ const (
 	// settleFor is how long a file is left alone after an event: who writes in
 	// place makes several.
 	settleFor = 50 * time.Millisecond
+	// stableFor is how long a file must not have changed before it takes
+	// instances away: what is half written is often a whole, shorter list.
+	stableFor = time.Second
 	// maxFile bounds the file: ten thousand instances are 1 MB.
 	maxFile = 16 << 20
 )
@@ -31,24 +37,38 @@ type File struct {
 	Set   Set
 	Log   *slog.Logger
 
-	last   []byte // the content that was read last, good or bad
-	absent bool   // said that it is not there
+	last    []byte   // the content in force
+	list    []Target // what it says
+	from    uint64   // the inode that it was read of
+	failing string   // the last failure that was said
+
+	seen   stamp // of a file that would take instances away
+	seenAt time.Time
+}
+
+// stamp is what changes when a file does.
+type stamp struct {
+	inode, size     uint64
+	written, linked time.Time // linked: its ctime, which a rename sets too
 }
 
 // Load reads the file for the first time. A file that cannot be read, or is
 // wrong, is an error here: later it only keeps the old list.
 func (f *File) Load() error {
-	content, err := f.read()
+	content, is, err := f.read()
 	if err != nil {
 		return err
 	}
-	f.last = content
-	return f.take(content)
+	list, err := f.Parse(content)
+	if err != nil {
+		return err
+	}
+	return f.take(content, list, is)
 }
 
 // Run follows the file until ctx ends.
 func (f *File) Run(ctx context.Context) error {
-	events, stop := f.watch()
+	events, failures, stop := f.watch()
 	defer stop()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -60,63 +80,120 @@ func (f *File) Run(ctx context.Context) error {
 			return nil
 		case <-events:
 			settled.Reset(settleFor)
+			continue
+		case <-failures: // too many events at once, which were dropped
+			settled.Reset(settleFor)
+			continue
 		case <-tick.C:
-			f.look()
 		case <-settled.C:
-			f.look()
+		}
+		if again := f.look(time.Now()); again > 0 {
+			settled.Reset(again)
 		}
 	}
 }
 
 // watch returns what tells that something happened in the file's folder. The
 // file itself is not watched: a rename would take the watch along with it.
-func (f *File) watch() (events <-chan fsnotify.Event, stop func()) {
+func (f *File) watch() (events <-chan fsnotify.Event, failures <-chan error, stop func()) {
 	w, err := fsnotify.NewWatcher()
 	if err == nil {
 		if err = w.Add(filepath.Dir(f.Path)); err == nil {
-			return w.Events, func() { w.Close() }
+			return w.Events, w.Errors, func() { w.Close() }
 		}
 		w.Close()
 	}
 	f.Log.Warn("changes of the file are seen only every few seconds", "file", f.Path, "every", lookEvery, "err", err)
-	return nil, func() {}
+	return nil, nil, func() {}
 }
 
-// look takes the file's content if it is new.
-func (f *File) look() {
-	content, err := f.read()
-	if err != nil {
-		if !f.absent {
-			f.Log.Warn("instances are kept as they were", "err", err)
+// look takes the file's content if it is new, and says when to look again if
+// that is soon; else 0.
+func (f *File) look(now time.Time) (again time.Duration) {
+	content, is, err := f.read()
+	if err == nil && f.last != nil && bytes.Equal(content, f.last) {
+		f.from, f.seen = is.inode, stamp{}
+		f.say(nil)
+		return 0
+	}
+	var list []Target
+	if err == nil {
+		list, err = f.Parse(content)
+	}
+	if err == nil {
+		if again = f.unsettled(list, is, now); again > 0 {
+			return again
 		}
-		f.absent = true
-		return
+		err = f.take(content, list, is)
 	}
-	f.absent = false
-	if f.last != nil && bytes.Equal(content, f.last) {
-		return
+	f.say(err)
+	return 0
+}
+
+// unsettled is how long the file must be left alone still, as its list takes
+// instances away; 0: it is whole.
+func (f *File) unsettled(list []Target, is stamp, now time.Time) time.Duration {
+	stays := make(map[string]bool, len(list))
+	for _, t := range list {
+		stays[t.URL] = true
 	}
-	f.last = content
-	if err := f.take(content); err != nil {
+	gone := slices.ContainsFunc(f.list, func(t Target) bool { return !stays[t.URL] })
+	// Who renames a file over the old one has written it before. A file that was
+	// just made in the old one's place has another inode too, but was written last.
+	renamed := is.inode != f.from && is.linked.After(is.written)
+	if !gone || renamed {
+		return 0
+	}
+	if is != f.seen {
+		f.seen, f.seenAt = is, now
+	}
+	return stableFor - now.Sub(f.seenAt)
+}
+
+// say logs a failure once, and its end.
+func (f *File) say(err error) {
+	switch {
+	case err == nil && f.failing != "":
+		f.Log.Info("the file is right again", "file", f.Path, "instances", len(f.list))
+		f.failing = ""
+	case err != nil && err.Error() != f.failing:
 		f.Log.Error("instances are kept as they were", "err", err)
+		f.failing = err.Error()
 	}
 }
 
-func (f *File) take(content []byte) error {
-	list, err := f.Parse(content)
-	if err != nil {
+func (f *File) take(content []byte, list []Target, is stamp) error {
+	if err := f.Set(list); err != nil {
 		return err
 	}
-	return f.Set(list)
+	f.last, f.list, f.from, f.seen = content, list, is.inode, stamp{}
+	return nil
 }
 
-func (f *File) read() ([]byte, error) {
+// read returns the file's content, and its stamp after it was read: what has the
+// same stamp later was not changed meanwhile.
+func (f *File) read() (content []byte, is stamp, err error) {
 	fi, err := os.Stat(f.Path)
 	if err != nil {
-		return nil, err
+		return nil, is, err
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > maxFile {
-		return nil, fmt.Errorf("%s: need a file of at most %d MiB", f.Path, maxFile>>20)
+		return nil, is, fmt.Errorf("%s: need a file of at most %d MiB", f.Path, maxFile>>20)
 	}
-	return os.ReadFile(f.Path)
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return nil, is, err
+	}
+	defer file.Close()
+	if content, err = io.ReadAll(io.LimitReader(file, maxFile)); err != nil {
+		return nil, is, err
+	}
+	if fi, err = file.Stat(); err != nil {
+		return nil, is, err
+	}
+	is.size, is.written = uint64(fi.Size()), fi.ModTime()
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		is.inode, is.linked = st.Ino, time.Unix(st.Ctim.Unix())
+	}
+	return content, is, nil
 }

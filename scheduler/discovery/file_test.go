@@ -100,22 +100,109 @@ func TestFileIsFollowed(t *testing.T) {
 
 	write(t, path, "a b c") // in place
 	got.want(t, "a b c")
-	other := path + ".new"
-	write(t, other, "c d")
-	if err := os.Rename(other, path); err != nil { // atomically
-		t.Fatal(err)
-	}
+	replace(t, path, "c d") // atomically
 	got.want(t, "c d")
 	write(t, path, "bad")
 	log.want(t, "line 1: bad")
 	write(t, path, "d")
 	got.want(t, "d")
+	log.want(t, "right again")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	log.want(t, "kept as they were")
 	write(t, path, "e")
 	got.want(t, "e")
+	log.want(t, "right again")
+	if len(got) > 0 || len(log) > 0 {
+		t.Errorf("%d more lists, %d more lines", len(got), len(log))
+	}
+}
+
+// replace renames a file that was written some time ago over path.
+func replace(t *testing.T, path, content string) {
+	t.Helper()
+	other := path + ".new"
+	write(t, other, content)
+	ago := time.Now().Add(-time.Second)
+	if err := errors.Join(os.Chtimes(other, ago, ago), os.Rename(other, path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Who writes a list in place makes a shorter one of it for a moment.
+func TestListHalfWrittenTakesNothingAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	write(t, path, "a b c")
+	got, log := make(sets, 9), make(lines, 9)
+	f := &File{Path: path, Parse: words, Set: got.set, Log: log.logger()}
+	if err := f.Load(); err != nil {
+		t.Fatal(err)
+	}
+	got.want(t, "a b c")
+	now := time.Now()
+	look := func(wantAgain bool, lists int) {
+		t.Helper()
+		if again := f.look(now); again > 0 != wantAgain || len(got) != lists {
+			t.Errorf("looks again in %v, %d lists", again, len(got))
+		}
+	}
+	write(t, path, "a")
+	look(true, 0)
+	now = now.Add(stableFor / 2)
+	look(true, 0)
+	write(t, path, "a b")
+	now = now.Add(stableFor / 2)
+	look(true, 0) // it was changed meanwhile
+	now = now.Add(stableFor / 2)
+	look(true, 0)
+	write(t, path, "a b c d") // whole: more than there were
+	look(false, 1)
+	got.want(t, "a b c d")
+
+	write(t, path, "b")
+	look(true, 0)
+	now = now.Add(stableFor)
+	look(false, 1)
+	got.want(t, "b")
+
+	replace(t, path, "c") // whole at once
+	look(false, 1)
+	got.want(t, "c")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, "d") // another inode, and perhaps half written
+	look(true, 0)
+	if len(log) > 0 {
+		t.Errorf("logged %s", <-log)
+	}
+}
+
+func TestFileThatIsRefusedIsTriedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	write(t, path, "a")
+	got, log, no := make(sets, 9), make(lines, 9), error(nil)
+	f := &File{Path: path, Parse: words, Log: log.logger(), Set: func(list []Target) error {
+		if no != nil {
+			return no
+		}
+		return got.set(list)
+	}}
+	if err := f.Load(); err != nil {
+		t.Fatal(err)
+	}
+	got.want(t, "a")
+	no = errors.New("a name is taken")
+	write(t, path, "a b")
+	for range 3 {
+		f.look(time.Now())
+	}
+	log.want(t, "a name is taken")
+	no = nil
+	f.look(time.Now())
+	got.want(t, "a b")
+	log.want(t, "right again")
 	if len(got) > 0 || len(log) > 0 {
 		t.Errorf("%d more lists, %d more lines", len(got), len(log))
 	}

@@ -123,7 +123,8 @@ func (c *Config) adminIsPrivate() bool {
 }
 
 // ParseInstances reads a list of instances as discovery.file holds it:
-// `instances:`, or the list alone. path is what errors name.
+// `instances:`, or the list alone. path is what errors name. A file with nothing
+// in it is none: whoever writes it has just begun.
 func (c *Config) ParseInstances(path string, content []byte) ([]discovery.Target, error) {
 	root, err := parseDocument(path, content)
 	if err != nil {
@@ -133,10 +134,14 @@ func (c *Config) ParseInstances(path string, content []byte) ([]discovery.Target
 	own.Scheduler.Engines = c.Scheduler.Engines
 	switch {
 	case root.isNull():
+		err = root.errorf("the file is empty: write `instances: []` if there are none")
 	case kindOf(root.node) == "a list":
 		err = list(own.readInstance)(root)
 	default:
 		err = section{"instances": list(own.readInstance)}.read(root)
+		if in, _ := root.find("instances"); err == nil && in.isNull() {
+			err = root.orMember("instances").errorf("nothing is there: write `instances: []` if there are none")
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -146,7 +151,7 @@ func (c *Config) ParseInstances(path string, content []byte) ([]discovery.Target
 		if port := c.ownPort(in.URL); port != "" {
 			return nil, instancePlace(root, nil, n).errorf("%s is this router's own %s port", in.URL, port)
 		}
-		targets = append(targets, discovery.Target{URL: in.URL, Name: in.Name, APIKey: in.APIKey, Engine: string(in.Engine), MaxInFlight: in.MaxInFlight})
+		targets = append(targets, discovery.Target{URL: scheduler.CanonicalURL(in.URL), Name: in.Name, APIKey: in.APIKey, Engine: string(in.Engine), MaxInFlight: in.MaxInFlight})
 	}
 	return targets, nil
 }
@@ -157,7 +162,7 @@ func (c *Config) Target(t discovery.Target) (discovery.Target, error) {
 	own := Default()
 	own.Scheduler.Engines = c.Scheduler.Engines
 	root := value{}
-	in := instance{url: t.URL, name: t.Name, maxInFlight: t.MaxInFlight}
+	in := instance{url: scheduler.CanonicalURL(t.URL), name: t.Name, maxInFlight: t.MaxInFlight}
 	if t.Engine != "" {
 		if err := own.readEngine(&in.engine)(flagValue("engine", t.Engine)); err != nil {
 			return t, err

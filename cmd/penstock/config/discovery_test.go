@@ -33,8 +33,8 @@ func TestListOfInstancesIsParsed(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, list, err)
 		}
 	}
-	f("", 0)
 	f("instances: []", 0)
+	f("[]", 0)
 	f("instances: [{url: 'http://a:1'}, {url: 'http://b:1', name: b}]", 2)
 	f("- {url: 'http://a:1'}\n- url: http://[::1]:8000\n", 2)
 	g := func(text, want string) {
@@ -43,6 +43,10 @@ func TestListOfInstancesIsParsed(t *testing.T) {
 		refused(t, err, want)
 	}
 	g("instances: [{url: 'http://a:1'}, {url: 'http://a:1'}]", "i.yaml:1: instances[1].url: http://a:1 stands twice")
+	g("", "i.yaml:1: the file is empty: write `instances: []` if there are none")
+	g("# soon\n", "i.yaml:1: the file is empty: write `instances: []` if there are none")
+	g("instances:", "i.yaml:1: instances: nothing is there: write `instances: []` if there are none")
+	g("{}", "i.yaml:1: nothing is there: write `instances: []` if there are none")
 	g("instance: []", `i.yaml:1: instance: unknown key (did you mean "instances"?)`)
 	g("instances:\n- {url: 'http://127.0.0.1:8081'}", "i.yaml:2: instances[0].url: http://127.0.0.1:8081 is this router's own admin port")
 }
@@ -52,6 +56,11 @@ func TestWhoRegistersIsChecked(t *testing.T) {
 	got, err := c.Target(discovery.Target{URL: "http://GPU-1:8000/", Models: []string{"m"}})
 	if err != nil || got.URL != "http://gpu-1:8000" || got.Name != "gpu-1:8000" || len(got.Models) != 1 {
 		t.Errorf("%+v, %v", got, err)
+	}
+	for _, url := range []string{"http://[0:0:0:0:0:0:0:1]:8000", "http://[::1]:8000/"} {
+		if got, err := c.Target(discovery.Target{URL: url}); err != nil || got.URL != "http://[::1]:8000" || got.Name != "[::1]:8000" {
+			t.Errorf("%s: %+v, %v", url, got, err)
+		}
 	}
 	f := func(target discovery.Target, want string) {
 		t.Helper()
