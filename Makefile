@@ -50,8 +50,8 @@ e2e-vllm: build ## against two real vLLM on the CPU (installs 6.5 GB on the firs
 peers: build ## CPU, latency and memory beside HAProxy and a proxy that knows nothing, in one run
 	$(GO) run ./bench/peers --penstock $(BIN) --json bin/peers.json $(ARGS)
 
-bpf: ## compile the eBPF programs: comes with the kernel part
-	@echo "bpf: comes with the kernel part; there is nothing to compile yet"
+bpf: generate ## compile the eBPF programs and test them on this kernel (root, clang, llvm-strip)
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 5m ./bpf
 
-generate: ## regenerate committed code: comes with the kernel part
-	@echo "generate: comes with the kernel part; there is nothing to generate yet"
+generate: ## compile the committed eBPF objects anew (clang, llvm-strip); building needs neither
+	$(GO) generate ./bpf

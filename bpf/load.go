@@ -1,0 +1,63 @@
+package bpf
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// load gives the kernel the programs and maps of spec: into holds them then,
+// and maps, a part of it, the maps.
+func (k *kernel) load(spec *ebpf.CollectionSpec, into any, maps *kernelMaps, o *Options) error {
+	// Since 5.11 memory is accounted otherwise; before, this may fail, and so may loading.
+	rlimit.RemoveMemlock()
+	for _, name := range []string{backendMapRows, backendMapAddresses} {
+		spec.Maps[name].MaxEntries = uint32(o.Rows)
+	}
+	opts, done, err := k.share(spec, o)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := spec.LoadAndAssign(into, opts); err != nil {
+		return fmt.Errorf("loading: %w", err)
+	}
+	k.maps = *maps
+	return k.start(o)
+}
+
+// share makes the pinned maps those that spec is loaded with. A directory that
+// cannot be used is said, and everything is this process's own.
+func (k *kernel) share(spec *ebpf.CollectionSpec, o *Options) (*ebpf.CollectionOptions, func(), error) {
+	opts := &ebpf.CollectionOptions{}
+	if o.Pin == "" || o.probing {
+		return opts, func() {}, nil
+	}
+	p, err := openPins(o.Pin, o.Log)
+	if err != nil {
+		o.Log.Warn("kernel: counters will not outlive this process", "cause", err)
+		return opts, func() {}, nil
+	}
+	unlock, err := p.lock()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer unlock()
+	opts.MapReplacements = make(map[string]*ebpf.Map)
+	done := func() {
+		for _, m := range opts.MapReplacements {
+			m.Close()
+		}
+	}
+	for _, name := range []string{backendMapRows, backendMapAddresses} {
+		m, err := p.share(spec.Maps[name], name)
+		if err != nil {
+			done()
+			return nil, nil, err
+		}
+		opts.MapReplacements[name] = m
+	}
+	k.shares = p
+	return opts, done, nil
+}
