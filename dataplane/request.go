@@ -41,8 +41,9 @@ type request struct {
 
 	query       scheduler.Query
 	decision    scheduler.Decision
-	tries       int                 // instances that had it
-	deaths      int                 // instances that died while they had it
+	tries       int // instances that had it
+	deaths      int // instances that died while they had it
+	blame       blame
 	last        *scheduler.Instance // had it last, and failed
 	lastErr     error               // by what
 	lastFailure scheduler.Failure
@@ -131,7 +132,7 @@ func (q *request) reset(g *Gateway) {
 	q.unread, q.broken = 0, false
 	q.arrived, q.ready, q.sent, q.pending, q.overhead = 0, 0, 0, 0, 0
 	q.query, q.decision = scheduler.Query{}, scheduler.Decision{}
-	q.tries, q.deaths, q.stashed, q.last = 0, 0, 0, nil
+	q.tries, q.deaths, q.stashed, q.last, q.blame = 0, 0, 0, nil, blame{}
 	q.status, q.refused, q.started = 0, nil, false
 	q.meter = meter{}
 }

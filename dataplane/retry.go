@@ -30,6 +30,7 @@ type outcome struct {
 	end     ending
 	failure scheduler.Failure // failed, cut: what the instance did
 	err     error             // failed, cut: in words
+	alive   bool              // failed: the instance broke off, and takes connections
 	silent  bool              // failed before a byte of an answer: on a reused connection that proves nothing
 	keep    bool              // the engine's connection can serve again
 }
@@ -54,6 +55,7 @@ func (c *client) forward() (again bool) {
 		}
 		switch out.end {
 		case ended:
+			q.blame.settle()
 			switch {
 			case retryableStatus(q.status): // no try was left to better it
 				q.decision.Instance.Failed(scheduler.BadStatus)
@@ -82,9 +84,12 @@ func (c *client) forward() (again bool) {
 			}
 			return c.refuse(refuseDraining)
 		}
-		if out.failure == scheduler.Hung { // its keeper has said so, and may know better by now
+		switch {
+		case out.failure == scheduler.Hung: // its keeper has said so, and may know better by now
 			q.query.Opaque = true // what hung one instance takes no second one out so easily
-		} else {
+		case out.alive:
+			q.blame.brokeOff(q.decision.Instance)
+		default:
 			q.decision.Instance.Failed(out.failure)
 		}
 		q.query.Tried.Add(q.decision.Instance)
@@ -131,6 +136,7 @@ var errHung = errors.New("it hangs: nothing moves in it")
 // answer if there was one, else with r.
 func (c *client) giveUp(r *refusal, last error) (again bool) {
 	q := &c.req
+	q.blame.settle()
 	if q.stash != nil {
 		return c.answerStashed(r)
 	}
@@ -169,8 +175,8 @@ func (c *client) try() (out outcome) {
 			switch dead := c.died(st); {
 			case dead && out.end == failed:
 				q.deaths++
-			case !dead: // it may be the request that it does not bear
-				out.failure = scheduler.Closed
+			case !dead:
+				out.failure, out.alive = scheduler.Closed, true
 			}
 		}
 		return out
