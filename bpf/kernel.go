@@ -59,6 +59,8 @@ func (k *kernel) Untrack(row int) {
 
 func (k *kernel) Read(row int, into *Counters) { k.view.read(row, into) }
 
+func (k *kernel) Active(row int) uint64 { return k.view.active(row) }
+
 func (k *kernel) LiveBytesIn() bool { return false }
 
 func (k *kernel) Listen(port uint16) error {

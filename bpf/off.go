@@ -18,6 +18,7 @@ func (s *off) Mode() Mode                               { return Off }
 func (s *off) Track(addr netip.AddrPort) (int, error)   { return s.addresses.track(addr) }
 func (s *off) Untrack(row int)                          { s.addresses.untrack(row) }
 func (s *off) Read(row int, into *Counters)             { *into = Counters{} }
+func (s *off) Active(int) uint64                        { return 0 }
 func (s *off) Listen(uint16) error                      { return nil }
 func (s *off) LiveBytesIn() bool                        { return false }
 func (s *off) Lost() uint64                             { return 0 }

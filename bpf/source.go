@@ -34,6 +34,9 @@ type Source interface {
 	// From the upper two rungs: no system call, no allocation, no lock.
 	Read(row int, into *Counters)
 
+	// Active is Counters.Active of a row, for decisions.
+	Active(row int) uint64
+
 	// Listen makes clients of this port of ours give ClientLeft.
 	Listen(port uint16) error
 

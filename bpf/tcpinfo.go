@@ -87,6 +87,15 @@ func (s *tcpInfo) Read(row int, into *Counters) {
 	s.mu.Unlock()
 }
 
+func (s *tcpInfo) Active(row int) uint64 {
+	if uint(row) >= uint(len(s.rows)) {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rows[row].Active
+}
+
 func (s *tcpInfo) Run(stop <-chan struct{}, on func(Event)) {
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()

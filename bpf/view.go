@@ -3,6 +3,7 @@ package bpf
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -35,6 +36,14 @@ func newView(m *ebpf.Map) (*view, error) {
 }
 
 // read copies row i; a row that is not there reads as zero.
+func (v *view) active(i int) (n uint64) {
+	if uint(i) < uint(len(v.rows)) {
+		n = atomic.LoadUint64(&v.rows[i].active)
+	}
+	runtime.KeepAlive(v)
+	return n
+}
+
 func (v *view) read(i int, into *Counters) {
 	if uint(i) >= uint(len(v.rows)) {
 		*into = Counters{}

@@ -29,7 +29,7 @@ type station struct {
 func (g *Gateway) newStation(inst *scheduler.Instance) *station {
 	st := &station{
 		inst: inst,
-		warm: &warm{addr: inst.Addr, dial: g.dial, watch: g.watch, limit: idleLimit},
+		warm: &warm{inst: inst, addr: inst.Addr, dial: g.dial, watch: g.watch, limit: idleLimit},
 		ring: ring.New[*waiter](ringSize),
 	}
 	if u, err := url.Parse(inst.URL); err == nil { // the scheduler has checked it

@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"penstock/scheduler"
 )
 
 // idleLimit is how long a connection stays warm: under vLLM's own limit of 5 s
@@ -25,6 +27,7 @@ const (
 // top. fasthttp's HostClient is no choice here: it cannot drop one connection
 // whose peer has gone, and repeats requests by rules of its own.
 type warm struct {
+	inst    *scheduler.Instance
 	addr    func() string
 	dial    func(addr string) (net.Conn, error)
 	watch   *watcher
@@ -91,6 +94,7 @@ func (p *warm) fresh() (*engineConn, error) {
 		nc.Close()
 		return nil, err
 	}
+	p.inst.Connected()
 	return c, nil
 }
 
@@ -168,7 +172,9 @@ func (c *engineConn) quiet() bool {
 // for good: the descriptor's number must be forgotten before it is reused.
 func (c *engineConn) close() {
 	c.home.watch.remove(c.fd)
-	c.Conn.Close()
+	if c.Conn.Close() == nil { // the first
+		c.home.inst.Disconnected()
+	}
 }
 
 // learn lowers the idle limit when an engine closes earlier than we expected:

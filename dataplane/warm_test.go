@@ -4,6 +4,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"penstock/scheduler"
 )
 
 // pool is a warm with an engine behind it that the test plays.
@@ -21,7 +23,7 @@ func newPool(t *testing.T) *pool {
 		t.Fatal(err)
 	}
 	p := &pool{rig: &rig{t: t}, accepted: make(chan net.Conn, 64), evicted: make(chan struct{}, 64)}
-	p.warm = &warm{
+	p.warm = &warm{inst: new(scheduler.Instance),
 		addr: func() string { return ln.Addr().String() }, watch: runWatcher(t), limit: idleLimit, onClose: func() { p.evicted <- struct{}{} },
 		dial: func(addr string) (net.Conn, error) { return net.Dial("tcp", addr) },
 	}

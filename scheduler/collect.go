@@ -3,6 +3,7 @@ package scheduler
 import (
 	"slices"
 
+	"penstock/bpf"
 	"penstock/scheduler/telemetry"
 )
 
@@ -23,6 +24,7 @@ func (s *Scheduler) Collect(w *telemetry.Writer) {
 	collectLoad(w, all)
 	collectHealth(w, all)
 	collectScrapes(w, all)
+	collectKernel(w, all)
 }
 
 // seen is an instance and its status of one moment.
@@ -114,6 +116,37 @@ func collectScrapes(w *telemetry.Writer, all []seen) {
 			w.Int("penstock_signal_alive", one(s.Alive), "instance", i.Name, "signal", s.Name)
 		}
 	}
+}
+
+// collectKernel writes what the kernel counts, for instances that it does.
+func collectKernel(w *telemetry.Writer, all []seen) {
+	type counted struct {
+		name string
+		bpf.Counters
+	}
+	var rows []counted
+	for _, i := range all {
+		if c, ok := i.Wire(); ok {
+			rows = append(rows, counted{i.Name, c})
+		}
+	}
+	family := func(name, kind, help string, value func(c counted) float64) {
+		w.Family(name, kind, help)
+		for _, c := range rows {
+			w.Sample(name, value(c), "instance", c.name)
+		}
+	}
+	family("penstock_kernel_connections", "gauge", "Connections established to the instance.", func(c counted) float64 { return float64(c.Active) })
+	family("penstock_kernel_connections_total", "counter", "Connections established so far.", func(c counted) float64 { return float64(c.Total) })
+	family("penstock_kernel_bytes_in_total", "counter", "Bytes that came from the instance.", func(c counted) float64 { return float64(c.BytesIn) })
+	family("penstock_kernel_bytes_out_total", "counter", "Bytes that the instance acknowledged.", func(c counted) float64 { return float64(c.BytesOut) })
+	family("penstock_kernel_srtt_seconds", "gauge", "Smoothed round-trip time, of the connection heard last.", func(c counted) float64 { return float64(c.SRTTMicros) / 1e6 })
+	family("penstock_kernel_retransmits_total", "counter", "Segments sent again.", func(c counted) float64 { return float64(c.Retransmits) })
+	family("penstock_kernel_timeouts_total", "counter", "Retransmission time-outs of established connections.", func(c counted) float64 { return float64(c.Timeouts) })
+	family("penstock_kernel_unanswered_total", "counter", "SYNs that nobody answered in time.", func(c counted) float64 { return float64(c.Unanswered) })
+	family("penstock_kernel_resets_total", "counter", "Connections that the instance reset.", func(c counted) float64 { return float64(c.Resets) })
+	family("penstock_kernel_refused_total", "counter", "Connections that were refused.", func(c counted) float64 { return float64(c.Refused) })
+	family("penstock_kernel_closed_total", "counter", "Connections that the instance closed first.", func(c counted) float64 { return float64(c.PeerClosed) })
 }
 
 func one(b bool) int64 {

@@ -18,7 +18,8 @@
 //	signal.go     what an instance says; judge.go: whether it is believed
 //	progress.go   whether it works or hangs; prompts.go: how fast it prefills
 //	ration.go     how much of it is logged
-//	fleet.go      who belongs to it, by source; address.go: where they are
+//	fleet.go      who belongs to it; source.go: who names them; drain.go: who
+//	              gets nothing new; address.go: where they are
 //
 // Pick, Reservation and Instance.Failed may be called from any goroutine. Pick
 // reads one published snapshot and atomics: no lock, no allocation, no clock,

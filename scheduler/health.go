@@ -25,6 +25,7 @@ type health struct {
 	waits atomic.Bool   // starting, and known not to be ready
 	why   atomic.Uint32 // the Failure that it is out for
 	stuck atomic.Bool   // nothing moves in it: what it has of ours it keeps
+	dark  atomic.Bool   // nothing reaches it
 	inRow atomic.Int32  // failures since the last success
 	errs  atomic.Int32  // answers 500 since then
 
@@ -65,7 +66,9 @@ func (i *Instance) hung() bool {
 
 // Stuck says that the instance is out, whatever for, and that nothing moves in
 // it: a request that it has not answered a byte of is better elsewhere.
-func (i *Instance) Stuck() bool { return i.health.stuck.Load() && !i.attended() }
+func (i *Instance) Stuck() bool {
+	return (i.health.stuck.Load() || i.health.dark.Load()) && !i.attended()
+}
 
 // attended says whether the instance's load and models matter: whether it is
 // in, or drains.
@@ -109,7 +112,7 @@ func (i *Instance) Errored() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n, moved, now := h.errs.Add(1), i.row.moved.Load(), time.Now()
-	if n == 1 || moved-h.errMoved > 3*uint64(n) { // each has moved it itself, once or twice
+	if n == 1 || moved-h.errMoved > 4*uint64(n) { // each has moved it itself, a few times
 		h.errs.Store(1)
 		h.errSince, h.errMoved = now, moved
 		return
@@ -166,6 +169,9 @@ func (i *Instance) eject(f Failure, evidence string) {
 	i.become(Ejected, evidence)
 }
 
+// Doubt has the instance looked at, and others preferred until then.
+func (i *Instance) Doubt(reason string) { i.suspect(reason) }
+
 // suspect doubts an instance that was well, and has it looked at.
 func (i *Instance) suspect(reason string) {
 	i.health.mu.Lock()
@@ -210,6 +216,7 @@ func (i *Instance) recovered() {
 		i.become(Healthy, "")
 	}
 	h.waits.Store(false)
+	h.dark.Store(false)
 	i.count()
 }
 

@@ -29,6 +29,8 @@ type Instance struct {
 	said   said
 	ramp   ramp
 	health health
+	wire   *wire
+	strand strand
 
 	signals [signalCount]signal
 
@@ -90,7 +92,7 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 	i := &Instance{
 		Name: cfg.Name, URL: cfg.URL, Host: u.Host, APIKey: cfg.APIKey, options: s.options(cfg),
 		scrapes: telemetry.NewHistogram(scrapeBounds), log: newRation(s.log.With("instance", cfg.Name)),
-		fleet: &s.fleet, free: s.free, kick: make(chan struct{}, 1),
+		fleet: &s.fleet, wire: &s.wire, free: s.free, kick: make(chan struct{}, 1),
 	}
 	i.address.init(u.Hostname(), cmp.Or(u.Port(), "80"))
 	i.kind.Store(&i.options.engine)

@@ -104,8 +104,12 @@ func (j *judge) death(i *Instance, n int, has engine.Signals, oldest time.Durati
 	bit := signalSources[n].has
 	age := s.age(now)
 	switch {
+	case n == sigKernel && !i.wired():
+		return absent
 	case bit == 0:
 		return alive
+	case !i.attended(): // nobody asks it
+		return unread
 	case age < 0 && has == 0, age >= 0 && age > oldest:
 		return unread
 	case !has.Has(bit):

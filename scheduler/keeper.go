@@ -92,6 +92,8 @@ func keeperOf(s *Scheduler, i *Instance, r reader) *keeper {
 func (k *keeper) run(ctx context.Context) {
 	defer k.engine.Close()
 	defer k.absent(false)
+	k.sched.wire.attach(k.inst)
+	defer k.sched.wire.detach(k.inst)
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for {
@@ -129,6 +131,7 @@ func (k *keeper) kicked(now time.Time) {
 	}
 	if to := k.inst.Addr(); to != k.dialed {
 		k.dialed = to
+		k.sched.wire.attach(k.inst)
 		k.engine.HangUp()
 	}
 }

@@ -93,7 +93,7 @@ var errRefused = fmt.Errorf("get: %w", syscall.ECONNREFUSED)
 
 // keep runs f beside the keeper of one instance that has not been heard yet, in
 // a bubble of time.
-func keep(t *testing.T, f func(s *Scheduler, i *Instance, e *scripted)) {
+func keep(t *testing.T, f func(s *Scheduler, i *Instance, e *scripted), prepare ...func(*Scheduler)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DefaultConfig()
@@ -101,6 +101,9 @@ func keep(t *testing.T, f func(s *Scheduler, i *Instance, e *scripted)) {
 		s, err := New(cfg, quiet)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, p := range prepare {
+			p(s)
 		}
 		i := s.Instances()[0]
 		e := &scripted{
@@ -198,7 +201,7 @@ func TestBusyEngineThatStreamsIsNotTakenOut(t *testing.T) {
 		e.set(func(e *scripted) { e.health = fmt.Errorf("get: %w", engine.ErrTimeout) })
 		for range 50 {
 			time.Sleep(200 * time.Millisecond)
-			d.Reservation.Moved()
+			d.Reservation.Moved(1)
 		}
 		state(t, i, Healthy)
 		time.Sleep(5 * time.Second) // nothing moves any more

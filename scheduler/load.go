@@ -18,11 +18,12 @@ func (i *Instance) load(requestTokens int64) load {
 		tokens:   i.row.prefill.Load() + i.row.decode.Load(),
 	}
 	live := i.live()
-	if live.Has(engine.HasRunning) {
-		foreign := i.said.foreign.Load()
-		l.requests += foreign
-		l.tokens += foreign * requestTokens
+	foreign := i.said.foreign.Load()
+	if !live.Has(engine.HasRunning) {
+		foreign = i.others()
 	}
+	l.requests += foreign
+	l.tokens += foreign * requestTokens
 	if live.Has(engine.HasWaiting) {
 		l.waiting = i.waiting(live)
 		l.tokens += l.waiting * requestTokens

@@ -16,7 +16,9 @@ type row struct {
 	sent     atomic.Uint64 // requests ever given to it
 	ended    atomic.Uint64 // requests ever ended
 	moved    atomic.Uint64 // times that an answer went on
-	_        [lineSize - 7*8]byte
+	bytesIn  atomic.Uint64 // of answers
+	conns    atomic.Int64  // connections of the gateway's to it
+	_        [lineSize - 9*8]byte
 
 	prompts prompts
 	_       [2*lineSize - 2*24*4 - 7*8]byte
@@ -88,12 +90,17 @@ func (r *Reservation) FirstByte(now int64) {
 // Expected is how many tokens of output the request was thought to have.
 func (r *Reservation) Expected() int { return int(r.expected) }
 
-// Moved notes that more of the answer came.
-func (r *Reservation) Moved() {
+// Moved notes that n more bytes of the answer came.
+func (r *Reservation) Moved(n int) {
 	if r.inst != nil {
 		r.inst.row.moved.Add(1)
+		r.inst.row.bytesIn.Add(uint64(n))
 	}
 }
+
+// Connected and Disconnected count the gateway's connections to the instance.
+func (i *Instance) Connected()    { i.row.conns.Add(1) }
+func (i *Instance) Disconnected() { i.row.conns.Add(-1) }
 
 // Tokens notes n more tokens of output.
 func (r *Reservation) Tokens(n int) {

@@ -18,6 +18,7 @@ type Scheduler struct {
 	log    *slog.Logger
 
 	fleet    fleet
+	wire     wire
 	snapshot atomic.Pointer[snapshot]
 	turn     atomic.Uint64
 	onFree   atomic.Pointer[func()]
@@ -44,6 +45,7 @@ func New(cfg Config, log *slog.Logger) (*Scheduler, error) {
 		cfg: cfg, log: log, output: newMean(firstOutput), prompt: newMean(firstPrompt),
 		decisions: telemetry.NewHistogram(telemetry.MicroBounds),
 	}
+	s.wire.at = make(map[int]*Instance)
 	s.policy, _ = policyNamed(cfg.Policy)
 	if err := s.Set(firstSource, cfg.Instances); err != nil {
 		return nil, err
@@ -62,6 +64,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		s.keep(i)
 	}
 	s.fleet.mu.Unlock()
+	if s.wire.source != nil {
+		s.fleet.keepers.Go(func() { s.wire.hear(ctx.Done()) })
+	}
 	<-ctx.Done()
 	s.fleet.stop()
 	return nil

@@ -9,14 +9,15 @@ import (
 )
 
 // The signals of an instance, INTERFACE.md's closed list as far as their
-// sources exist: the kernel's and the KV events' come with these.
+// sources exist: the KV events' come with these.
 const (
 	sigRunning = iota
 	sigWaiting
 	sigKVUsage
 	sigTokens
 	sigPrefix
-	sigProgress
+	sigProgress // the first that is not the engine's
+	sigKernel
 	signalCount
 )
 
@@ -27,7 +28,7 @@ var signalSources = [signalCount]struct {
 	has  engine.Signals
 }{
 	{"running", engine.HasRunning}, {"waiting", engine.HasWaiting}, {"kv_usage", engine.HasKVUsage},
-	{"tokens", engine.HasTokens}, {"prefix", engine.HasPrefix}, {"progress", 0},
+	{"tokens", engine.HasTokens}, {"prefix", engine.HasPrefix}, {"progress", 0}, {"kernel", 0},
 }
 
 // signal is one thing that is known of an instance. Its keeper writes it, each

@@ -49,16 +49,18 @@ const (
 	Probe
 	// Hung: it has work, and nothing moves.
 	Hung
+	// Kernel: the kernel saw a connection refused, or nothing acknowledged.
+	Kernel
 	failures
 )
 
 // failureNames are the label `reason` of the metrics, a closed list.
-var failureNames = [failures]string{"refused", "timeout", "reset", "closed", "timeout", "status", "protocol", "probe", "hung"}
+var failureNames = [failures]string{"refused", "timeout", "reset", "closed", "timeout", "status", "protocol", "probe", "hung", "kernel"}
 
 func (f Failure) String() string { return failureNames[f] }
 
 // fatal says whether one such failure is enough to take an instance out.
-func (f Failure) fatal() bool { return f == Refused || f == Unreachable || f == Reset }
+func (f Failure) fatal() bool { return f == Refused || f == Unreachable || f == Reset || f == Kernel }
 
 // Ours reports whether err is this machine's own want, of descriptors, ports or
 // memory, and no failure of an instance.

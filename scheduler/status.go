@@ -30,7 +30,7 @@ type Status struct {
 // Signal is one thing that is known of an instance.
 type Signal struct {
 	Name    string
-	Source  string        // where it comes from: "metrics", or "account" for what this gateway counts itself
+	Source  string        // where it comes from: "metrics", "kernel", or "account" for what this gateway counts itself
 	Age     time.Duration // negative: never heard
 	Alive   bool          // believed
 	Why     string        // it is not
@@ -76,8 +76,14 @@ func (i *Instance) tellSignals(now time.Time) (told []Signal) {
 		if t.Age < 0 && !t.Alive {
 			t.Why = "not heard yet"
 		}
-		if n == sigProgress {
+		switch {
+		case n == sigProgress:
 			t.Source, t.Age, t.Changed = "account", 0, i.row.moved.Load() > 0
+		case n == sigKernel:
+			t.Source = "kernel"
+			if c, ok := i.Wire(); ok {
+				t.Age, t.Changed = 0, c.Total > 0
+			}
 		}
 		told = append(told, t)
 	}

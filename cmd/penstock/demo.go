@@ -83,7 +83,8 @@ func (c *demoCmd) show(ctx context.Context, out io.Writer, engines *demo.Engines
 
 // demoConfig is everybody's configuration, but for ports that are in use.
 func demoConfig(out io.Writer, engines *demo.Engines) (*config.Config, error) {
-	cfg, err := config.Load("", config.Flags{Instances: engines.URLs(), DrainTimeout: "2s"})
+	// Engines and router share one process: the kernel could not tell them apart.
+	cfg, err := config.Load("", config.Flags{Instances: engines.URLs(), DrainTimeout: "2s", Kernel: "off"})
 	if err != nil {
 		return nil, err
 	}

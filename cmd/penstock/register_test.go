@@ -27,7 +27,7 @@ func registering(t *testing.T, text string) *router {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(path, config.Flags{Listen: []string{"127.0.0.1:0"}, Admin: "127.0.0.1:0"})
+	cfg, err := config.Load(path, config.Flags{Listen: []string{"127.0.0.1:0"}, Admin: "127.0.0.1:0", Kernel: "off"})
 	if err != nil {
 		t.Fatal(err)
 	}

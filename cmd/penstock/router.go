@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"penstock/bpf"
 	"penstock/cmd/penstock/config"
 	"penstock/dataplane"
 	"penstock/dataplane/admin"
@@ -20,12 +21,14 @@ import (
 // router is the parts of one process, wired: the scheduler, the gateway that
 // asks it, and the admin port that shows both.
 type router struct {
+	kernel  bpf.Source
 	sched   *scheduler.Scheduler
 	sources *discoverers
 	gateway *dataplane.Gateway
 	admin   *admin.Server
 	push    admin.Push
 	adminLn net.Listener
+	log     *slog.Logger
 }
 
 // newRouter makes the parts, and takes the admin port: a port that is in use
@@ -35,9 +38,10 @@ func newRouter(cfg *config.Config, log *slog.Logger) (*router, error) {
 	if err != nil {
 		return nil, hinted(fmt.Errorf("listening on the admin port %s: %w", cfg.Admin, cause(err)), "--admin")
 	}
-	r := &router{adminLn: ln}
+	r := &router{adminLn: ln, log: log}
 	if err := r.wire(cfg, log); err != nil {
 		ln.Close()
+		r.close()
 		return nil, err
 	}
 	return r, nil
@@ -53,8 +57,13 @@ func (r *router) wire(cfg *config.Config, log *slog.Logger) (err error) {
 	if r.gateway, err = dataplane.New(cfg.Gateway, r.sched, log); err != nil {
 		return err
 	}
+	// Before anything listens or connects: it counts what comes after it.
+	r.kernel = bpf.Open(bpf.Options{
+		Mode: bpf.Mode(cfg.Kernel.Mode), Cgroup: cfg.Kernel.Cgroup, Pin: cfg.Kernel.Pin, Sample: r.gateway.Sample, Log: log,
+	})
+	r.sched.Hear(r.kernel)
 	r.admin = admin.New(admin.Options{
-		Gateway: r.gateway, Scheduler: r.sched, Build: admin.Build{Version: version, Commit: commit}, Host: cfg.Admin,
+		Gateway: r.gateway, Scheduler: r.sched, Kernel: r.kernel.Mode(), Build: admin.Build{Version: version, Commit: commit}, Host: cfg.Admin,
 		YAML: cfg.Effective(), JSON: cfg.EffectiveJSON(), Log: log,
 		Registration: r.sources.registration(cfg),
 	})
@@ -147,5 +156,16 @@ func (r *router) run(ctx context.Context, ready func()) error {
 	errs[0] = hinted(r.gateway.Serve(serving), "--listen")
 	stopBeside()
 	parts.Wait()
+	r.close()
 	return cmp.Or(errs...)
+}
+
+// close gives back what outlives the run. The connections are closed by then.
+func (r *router) close() {
+	if r.kernel == nil {
+		return
+	}
+	if err := r.kernel.Close(); err != nil {
+		r.log.Warn("leaving the kernel's part", "err", err)
+	}
 }

@@ -28,7 +28,7 @@ type routerFlags struct {
 	Admin        string   `placeholder:"ADDR" help:"Metrics and API. (127.0.0.1:8081)"`
 	Engine       string   `placeholder:"KIND" help:"${engines}. (auto)"`
 	Policy       string   `placeholder:"NAME" help:"least-token, least-request, p2c, round-robin, random. (least-token)"`
-	Kernel       string   `placeholder:"MODE" help:"auto, off. (auto)"`
+	Kernel       string   `placeholder:"MODE" help:"Where the kernel's counters come from: auto, sockops, tracepoints, tcp_info, off. (auto)"`
 	LogLevel     string   `placeholder:"LEVEL" help:"debug, info, warn, error. (info)"`
 	LogFormat    string   `placeholder:"FORMAT" help:"text, json. (text)"`
 	DrainTimeout string   `placeholder:"TIME" help:"How long answers under way may take after SIGTERM. (30s)"`

@@ -180,7 +180,7 @@ func TestSimServesUntilASignal(t *testing.T) {
 func TestGreeting(t *testing.T) {
 	f := func(want string, flags config.Flags) {
 		t.Helper()
-		flags.Instances, flags.Listen = []string{"http://127.0.0.1:1"}, []string{"0.0.0.0:0"}
+		flags.Instances, flags.Listen, flags.Kernel = []string{"http://127.0.0.1:1"}, []string{"0.0.0.0:0"}, "off"
 		cfg, err := config.Load("", flags)
 		if err != nil {
 			t.Fatal(err)

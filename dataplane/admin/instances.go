@@ -9,7 +9,7 @@ import (
 )
 
 // instance is one instance as the API shows it. What a later part of Penstock
-// knows (the kernel's counters, predictions) is not there yet.
+// knows (predictions) is not there yet.
 type instance struct {
 	Name     string   `json:"name"`
 	URL      string   `json:"url"`
@@ -27,6 +27,7 @@ type instance struct {
 	Prefill  int      `json:"prefill_tokens_in_flight"`
 	Requests uint64   `json:"requests"`
 
+	Kernel  *kernel           `json:"kernel"`
 	Signals map[string]signal `json:"signals"`
 	Changes []change          `json:"changes"` // of the state, the latest last
 }
@@ -39,6 +40,37 @@ type signal struct {
 	Why     string `json:"why"` // it is not
 	Source  string `json:"source"`
 	Changed bool   `json:"ever_changed"`
+}
+
+// kernel is what the kernel counts of an instance's connections; null where it
+// counts nothing. BytesIn is the gateway's own count where the kernel's does not
+// advance while an answer streams; BytesInFrom says which.
+type kernel struct {
+	Active      uint64 `json:"active_connections"`
+	Total       uint64 `json:"total_connections"`
+	BytesIn     uint64 `json:"bytes_in"`
+	BytesInFrom string `json:"bytes_in_from"`
+	BytesOut    uint64 `json:"bytes_out"`
+	SRTTMicros  uint64 `json:"srtt_us"`
+	MinMicros   uint64 `json:"min_rtt_us"`
+	Retransmits uint64 `json:"retransmits"`
+	Timeouts    uint64 `json:"timeouts"`
+	Unanswered  uint64 `json:"unanswered"`
+	Resets      uint64 `json:"resets"`
+	Refused     uint64 `json:"refused"`
+	PeerClosed  uint64 `json:"peer_closed"`
+}
+
+func showKernel(i *scheduler.Instance) *kernel {
+	c, ok := i.Wire()
+	if !ok {
+		return nil
+	}
+	return &kernel{
+		Active: c.Active, Total: c.Total, BytesIn: c.BytesIn, BytesInFrom: i.BytesInFrom(), BytesOut: c.BytesOut,
+		SRTTMicros: c.SRTTMicros, MinMicros: c.RTTMinMicros, Retransmits: c.Retransmits, Timeouts: c.Timeouts,
+		Unanswered: c.Unanswered, Resets: c.Resets, Refused: c.Refused, PeerClosed: c.PeerClosed,
+	}
 }
 
 // change is one change of an instance's state.
@@ -61,7 +93,7 @@ func (s *Server) show(i *scheduler.Instance) instance {
 		Name: i.Name, URL: i.URL, Engine: string(st.Engine), Version: st.Version, Models: append([]string{}, st.Models...),
 		State: st.State.String(), Reason: st.Reason, Running: st.Running, Waiting: st.Waiting,
 		KVUsage: st.KVUsage, KVTokens: st.KVCapacityTokens, InFlight: st.InFlight, Pending: s.Gateway.PendingAt(i),
-		Prefill: st.PrefillTokens, Requests: st.Requests, Signals: make(map[string]signal, len(st.Signals)), Changes: []change{},
+		Prefill: st.PrefillTokens, Requests: st.Requests, Kernel: showKernel(i), Signals: make(map[string]signal, len(st.Signals)), Changes: []change{},
 	}
 	for _, sig := range st.Signals {
 		shown := signal{Alive: sig.Alive, Why: sig.Why, Source: sig.Source, Changed: sig.Changed}

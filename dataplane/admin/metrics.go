@@ -2,20 +2,19 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"runtime"
 	"strconv"
 	"syscall"
 	"time"
 
+	"penstock/bpf"
 	"penstock/scheduler/telemetry"
 )
 
 // Build is what the binary says of itself.
 type Build struct{ Version, Commit string }
-
-// kernelModes are the rungs of the kernel's view; until it comes, it is off.
-var kernelModes = []string{"sockops", "tracepoints", "tcp_info", "off"}
 
 // Collect writes the whole page: the gateway's, the scheduler's and the
 // process's own metrics.
@@ -23,12 +22,12 @@ func (s *Server) Collect(w *telemetry.Writer) {
 	s.Gateway.Collect(w)
 	s.Scheduler.Collect(w)
 	w.Family("penstock_kernel_source", "gauge", "1 at the rung that the kernel's counters come from.")
-	for _, mode := range kernelModes {
+	for _, mode := range bpf.Modes {
 		on := int64(0)
-		if mode == "off" {
+		if mode == cmp.Or(s.Kernel, bpf.Off) {
 			on = 1
 		}
-		w.Int("penstock_kernel_source", on, "mode", mode)
+		w.Int("penstock_kernel_source", on, "mode", string(mode))
 	}
 	w.Family("penstock_build_info", "gauge", "1; the labels say which build this is.")
 	w.Int("penstock_build_info", 1, "version", s.Build.Version, "commit", s.Build.Commit, "goversion", runtime.Version())

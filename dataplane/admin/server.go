@@ -11,6 +11,7 @@ import (
 	"net/http/pprof"
 	"time"
 
+	"penstock/bpf"
 	"penstock/dataplane"
 	"penstock/scheduler"
 	"penstock/scheduler/telemetry"
@@ -20,6 +21,7 @@ import (
 type Options struct {
 	Gateway   *dataplane.Gateway
 	Scheduler *scheduler.Scheduler
+	Kernel    bpf.Mode // where the kernel's counters come from
 	Build     Build
 	YAML      []byte // the effective configuration, secrets masked
 	JSON      []byte // the same

@@ -37,6 +37,7 @@ FAR = 50.0  # ms
 # "off" is a connection that cannot be made (1 s) where a new one is wanted, else
 # health.stall (3 s) or two probes, behind a scrape that hangs (2 s).
 OUT = {
+    "sockops": {"kill -9": 0.1, "exit": 0.1, "cable cut": 1.0},
     "off": {"kill -9": 0.5, "exit": 0.5, "cable cut": 8.0},
 }
 

@@ -23,7 +23,7 @@ type Config struct {
 	Discovery Discovery
 
 	Admin     string // host:port of the admin port
-	Kernel    string // "auto" or "off"
+	Kernel    Kernel
 	Push      Push
 	Log       Log
 	Resources Resources
@@ -45,6 +45,13 @@ type Push struct {
 	Labels map[string]string
 }
 
+// Kernel says where the kernel's counters come from.
+type Kernel struct {
+	Mode   string // the rung to begin with
+	Cgroup string // of cgroup v2, to count in; "": one of our own below that of the process
+	Pin    string // directory on a bpffs where counters outlive the process; "": they do not
+}
+
 // Log says what is logged, to standard error.
 type Log struct {
 	Level  slog.Level
@@ -64,7 +71,7 @@ func Default() *Config {
 		Scheduler: scheduler.DefaultConfig(),
 		Discovery: defaultDiscovery(),
 		Admin:     "127.0.0.1:8081",
-		Kernel:    "auto",
+		Kernel:    Kernel{Mode: "auto"},
 		Push:      Push{Every: 10 * time.Second},
 		Log:       Log{Level: slog.LevelInfo, Format: "text"},
 	}

@@ -60,7 +60,7 @@ func (c *Config) effective() yaml.MapSlice {
 		"auth", c.effectiveAuth(),
 		"routes", mapping("allow", append([]string{}, g.Routes.Allow...)),
 		"limits", effectiveLimits(&g.Limits),
-		"kernel", mapping("mode", c.Kernel),
+		"kernel", mapping("mode", c.Kernel.Mode, "cgroup", c.Kernel.Cgroup, "pin", c.Kernel.Pin),
 		"metrics", c.effectiveMetrics(),
 		"log", mapping("level", c.Log.levelName(), "format", c.Log.Format),
 		"drain_timeout", durationText(g.DrainTimeout),

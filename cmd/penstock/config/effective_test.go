@@ -54,6 +54,8 @@ limits:
   connections: 0
 kernel:
   mode: auto
+  cgroup: ""
+  pin: ""
 metrics:
   push: []
   every: 10s

@@ -16,7 +16,7 @@ import (
 // What exists so far of the names in INTERFACE.md, and what does not.
 var (
 	policies, plannedPolicies = []string{"round-robin", "random", "least-request", "p2c", "least-token"}, []string{"predictive", "prefix-cache", "pd-split"}
-	kernels, plannedKernels   = []string{"auto", "off"}, []string{"sockops", "tracepoints", "tcp_info"}
+	kernels                   = []string{"auto", "sockops", "tracepoints", "tcp_info", "off"}
 )
 
 func (c *Config) readNative(v value) error {
@@ -55,7 +55,7 @@ func (c *Config) native() section {
 		"routes":        section{"allow": texts(&g.Routes.Allow, anyText)}.read,
 		"tls":           notYet,
 		"limits":        limits(&g.Limits).read,
-		"kernel":        section{"mode": c.readKernelMode, "cgroup": notYet}.read,
+		"kernel":        section{"mode": c.readKernelMode, "cgroup": absolutePath(&c.Kernel.Cgroup), "pin": absolutePath(&c.Kernel.Pin)}.read,
 		"metrics":       c.metrics().read,
 		"cluster":       notYet,
 		"log":           section{"level": c.readLogLevel, "format": c.readLogFormat}.read,
@@ -172,7 +172,7 @@ func (c *Config) readPolicy(v value) error {
 }
 
 func (c *Config) readKernelMode(v value) error {
-	return oneOf(&c.Kernel, kernels, plannedKernels)(v)
+	return oneOf(&c.Kernel.Mode, kernels, nil)(v)
 }
 
 func (c *Config) readLogLevel(v value) error {
@@ -242,6 +242,19 @@ func (c *Config) readMemory(v value) error {
 }
 
 func anyText(value, string) error { return nil }
+
+// absolutePath takes "" for none.
+func absolutePath(to *string) reader {
+	return func(v value) error {
+		if err := text(to)(v); err != nil {
+			return err
+		}
+		if *to != "" && !filepath.IsAbs(*to) {
+			return v.errorf("%q: need a whole path, such as /sys/fs/…", *to)
+		}
+		return nil
+	}
+}
 
 func (c *Config) warn(v value, sentence string) {
 	c.Warnings = append(c.Warnings, v.errorf("%s", sentence).Error())

@@ -1,0 +1,191 @@
+package scheduler
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"penstock/bpf"
+	"penstock/scheduler/engine"
+)
+
+// scriptedKernel is a source whose events the test makes.
+type scriptedKernel struct {
+	mu     sync.Mutex
+	rows   map[int]bpf.Counters
+	addrs  []netip.AddrPort
+	free   map[int]bool
+	events chan bpf.Event
+}
+
+func newScriptedKernel() *scriptedKernel {
+	return &scriptedKernel{rows: map[int]bpf.Counters{}, free: map[int]bool{}, events: make(chan bpf.Event)}
+}
+
+func (k *scriptedKernel) Mode() bpf.Mode { return bpf.Sockops }
+
+func (k *scriptedKernel) Track(a netip.AddrPort) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.addrs = append(k.addrs, a)
+	return len(k.addrs) - 1, nil
+}
+
+func (k *scriptedKernel) Untrack(row int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.free[row] = true
+}
+
+func (k *scriptedKernel) Read(row int, into *bpf.Counters) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	*into = k.rows[row]
+}
+
+func (k *scriptedKernel) Active(row int) uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.rows[row].Active
+}
+
+func (k *scriptedKernel) set(row int, c bpf.Counters) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rows[row] = c
+}
+
+func (k *scriptedKernel) Listen(uint16) error { return nil }
+func (k *scriptedKernel) LiveBytesIn() bool   { return false }
+func (k *scriptedKernel) Lost() uint64        { return 0 }
+func (k *scriptedKernel) Close() error        { return nil }
+
+func (k *scriptedKernel) Run(stop <-chan struct{}, on func(bpf.Event)) {
+	for {
+		select {
+		case <-stop:
+			return
+		case e := <-k.events:
+			on(e)
+		}
+	}
+}
+
+// hearing is keep with a kernel, whose row 0 is the instance's.
+func hearing(t *testing.T, f func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel)) {
+	t.Helper()
+	var k *scriptedKernel
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		stop := make(chan struct{})
+		defer close(stop)
+		go s.wire.hear(stop)
+		synctest.Wait()
+		state(t, i, Healthy)
+		f(s, i, e, k)
+	}, func(s *Scheduler) {
+		k = newScriptedKernel()
+		s.Hear(k)
+	})
+}
+
+const ms = int64(time.Millisecond)
+
+func TestRefusalThatTheKernelSeesTakesOut(t *testing.T) {
+	hearing(t, func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel) {
+		e.set(func(e *scripted) { e.down = errRefused })
+		k.events <- bpf.Event{Kind: bpf.Refused}
+		synctest.Wait()
+		if state(t, i, Ejected); i.Status().Reason != "a connection was refused" || i.ejected[Kernel].Load() != 1 {
+			t.Errorf("reason %q", i.Status().Reason)
+		}
+	})
+}
+
+func TestInstanceThatClosesAllAtOnceIsDoubted(t *testing.T) {
+	hearing(t, func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel) {
+		probes := func() (n int) {
+			e.set(func(e *scripted) { n = e.probes })
+			return n
+		}
+		close := func(at int64, left uint64) {
+			k.set(0, bpf.Counters{Active: left})
+			k.events <- bpf.Event{Kind: bpf.PeerClosed, At: at}
+			synctest.Wait()
+		}
+		before := probes()
+		for n := range uint64(9) { // one now and then is what it should do
+			close(int64(n)*50*ms, 9-n)
+		}
+		for n := range uint64(3) { // three of ten
+			close(1000*ms, 9-n)
+		}
+		if got := probes(); got != before {
+			t.Errorf("%d probes after closings of idle connections", got-before)
+		}
+		e.set(func(e *scripted) { e.down = errRefused })
+		for n := range uint64(10) {
+			close(2000*ms, 9-n)
+		}
+		state(t, i, Ejected) // the probe that followed found nobody
+	})
+}
+
+func TestInstanceThatAcknowledgesNothingIsOut(t *testing.T) {
+	hearing(t, func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel) {
+		r := asked(t, i, 100, false)
+		k.set(0, bpf.Counters{Active: 5, LastByteNS: 1000 * ms})
+		for n := range uint32(4) { // one connection loses packets, others do not
+			k.events <- bpf.Event{Kind: bpf.Timeout, Count: n + 1, At: 1100 * ms}
+		}
+		synctest.Wait()
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.down = engine.ErrTimeout })
+		k.events <- bpf.Event{Kind: bpf.TimedOut, Count: 1, At: 1410 * ms}
+		synctest.Wait()
+		state(t, i, Suspect)
+		k.events <- bpf.Event{Kind: bpf.Timeout, Count: 1, At: 1420 * ms}
+		synctest.Wait()
+		if state(t, i, Ejected); !i.Stuck() {
+			t.Error("what it has of ours it keeps")
+		}
+		r.End()
+		e.set(func(e *scripted) { e.down = nil })
+		time.Sleep(2 * time.Second)
+		if state(t, i, Healthy); i.Stuck() {
+			t.Error("it is stuck though it answers")
+		}
+	})
+}
+
+func TestInstanceThatMovesHasAnotherRow(t *testing.T) {
+	hearing(t, func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel) {
+		if c, ok := i.Wire(); !ok || c.Total != 0 {
+			t.Fatal("no row")
+		}
+		to := "127.0.0.1:2"
+		i.address.to.Store(&to)
+		i.wake()
+		synctest.Wait()
+		if row, _ := i.Row(); row != 1 || !k.free[0] || k.addrs[1] != netip.MustParseAddrPort(to) {
+			t.Errorf("row %d, rows %v given back of %v", row, k.free, k.addrs)
+		}
+	})
+}
+
+func TestConnectionsOfOthersAreLoadWhereTheEngineSaysNothing(t *testing.T) {
+	hearing(t, func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel) {
+		i.Connected()
+		k.set(0, bpf.Counters{Active: 7})
+		if l := i.load(100); l.requests != 0 {
+			t.Errorf("%d requests though the engine says none", l.requests)
+		}
+		e.set(func(e *scripted) { e.scrape = errRefused })
+		i.said.live.Store(0)
+		if l := i.load(100); l.requests != 5 || l.tokens != 500 { // less ours and the keeper's
+			t.Errorf("%+v", l)
+		}
+		i.Disconnected()
+	})
+}
