@@ -7,21 +7,22 @@ import "penstock/scheduler"
 // request, if another does the same.
 type blame struct {
 	on     *scheduler.Instance // has broken it off, and nobody has answered it yet
-	poison bool                // more than one has
+	err    error
+	poison bool // more than one has
 }
 
 // brokeOff notes that i broke it off. i is looked at at once.
-func (b *blame) brokeOff(i *scheduler.Instance) {
-	i.Doubt("it broke off a request")
+func (b *blame) brokeOff(i *scheduler.Instance, err error) {
+	i.Doubt(err.Error())
 	b.poison = b.poison || b.on != nil
-	b.on = i
+	b.on, b.err = i, err
 }
 
 // settle blames the instance, where it is to blame. A request that nobody could
 // be asked to answer proves nothing for it.
 func (b *blame) settle() {
 	if b.on != nil && !b.poison {
-		b.on.Failed(scheduler.Closed)
+		b.on.Failed(scheduler.Closed, b.err.Error())
 	}
 	*b = blame{}
 }

@@ -13,9 +13,17 @@ func (c *client) answerHealth() (again bool) {
 	case c.g.Draining():
 		return c.refuse(refuseDraining)
 	case !c.g.Routable():
-		return c.refuse(refuseNoInstance)
+		return c.refuse(c.g.noInstance())
 	}
 	return c.answerJSON([]byte(`{"status":"ok"}`))
+}
+
+// noInstance says why there is none.
+func (g *Gateway) noInstance() *refusal {
+	if g.sched.AllDrain() {
+		return refuseAllDrain
+	}
+	return refuseNoInstance
 }
 
 // Routable says whether at least one instance can be given a request.

@@ -61,7 +61,7 @@ func (c *client) verdict() *refusal {
 		return &refusal{status: 404, code: "model_not_found", reason: reasonNotFound, param: "model",
 			msg: "no instance serves the model `" + clip(q.fields.Model) + "`; GET /v1/models lists what there is"}
 	}
-	return refuseNoInstance
+	return c.g.noInstance()
 }
 
 // await holds the request until an instance can take it.

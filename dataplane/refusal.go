@@ -55,6 +55,8 @@ var (
 		msg: "every instance stayed busy for as long as a request may wait; try again later"}
 	refuseNoInstance = &refusal{status: 503, code: "no_instance", reason: reasonNoInstance, retry: 1,
 		msg: "no instance is alive to serve this request"}
+	refuseAllDrain = &refusal{status: 503, code: "no_instance", reason: reasonNoInstance, retry: 1,
+		msg: "every instance drains and takes nothing new"}
 	refuseWanting = &refusal{status: 503, code: "no_instance", reason: reasonInternal, retry: 1,
 		msg: "the router has no connection left to give; its log says more"}
 	refuseHeld = &refusal{status: 429, code: "queue_full", reason: reasonQueueFull, retry: 1,

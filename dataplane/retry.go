@@ -58,7 +58,7 @@ func (c *client) forward() (again bool) {
 			q.blame.settle()
 			switch {
 			case retryableStatus(q.status): // no try was left to better it
-				q.decision.Instance.Failed(scheduler.BadStatus)
+				q.decision.Instance.Failed(scheduler.BadStatus, fmt.Sprintf("it answered %d", q.status))
 			case q.status >= 500:
 				q.decision.Instance.Errored()
 			default:
@@ -67,7 +67,7 @@ func (c *client) forward() (again bool) {
 			return c.keepsAlive()
 		case cut:
 			if !q.meter.done {
-				q.decision.Instance.Failed(out.failure)
+				q.decision.Instance.Failed(out.failure, out.err.Error())
 			}
 			return c.cutShort(cutBy(out)) && c.keepsAlive()
 		case wanting:
@@ -88,9 +88,9 @@ func (c *client) forward() (again bool) {
 		case out.failure == scheduler.Hung: // its keeper has said so, and may know better by now
 			q.query.Opaque = true // what hung one instance takes no second one out so easily
 		case out.alive:
-			q.blame.brokeOff(q.decision.Instance)
+			q.blame.brokeOff(q.decision.Instance, out.err)
 		default:
-			q.decision.Instance.Failed(out.failure)
+			q.decision.Instance.Failed(out.failure, out.err.Error())
 		}
 		q.query.Tried.Add(q.decision.Instance)
 		if r := c.exhausted(out); r != nil {
@@ -140,7 +140,7 @@ func (c *client) giveUp(r *refusal, last error) (again bool) {
 	if q.stash != nil {
 		return c.answerStashed(r)
 	}
-	if q.tries > 0 && last == nil && (r == refuseNoInstance || r.code == "model_not_found") {
+	if q.tries > 0 && last == nil && (r.code == refuseNoInstance.code || r.code == "model_not_found") {
 		c.g.account.exhausted()
 		r = c.spent(outcome{err: q.lastErr, failure: q.lastFailure})
 	}
@@ -232,7 +232,7 @@ func (c *client) died(st *station) bool {
 	if scheduler.Ours(err) {
 		return false
 	}
-	c.req.decision.Instance.Failed(dialFailure(err))
+	c.req.decision.Instance.Failed(dialFailure(err), describeDial(err).Error())
 	return true
 }
 

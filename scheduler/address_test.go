@@ -59,7 +59,7 @@ func TestNextAddressIsTakenWhereTheOneInUseIsRefused(t *testing.T) {
 	if got := i.Addr(); got != "[::1]:8000" {
 		t.Errorf("dials %s though all is well", got)
 	}
-	i.Failed(Refused)
+	i.Failed(Refused, "")
 	r.retry(t.Context(), s)
 	if got := i.Addr(); got != "127.0.0.1:8000" || moved != 1 {
 		t.Errorf("dials %s after %d moves", got, moved)

@@ -10,8 +10,8 @@ import (
 func TestMetricsSayWhatInstancesDo(t *testing.T) {
 	s := fleetOf(t, 2, "least-token")
 	s.Instances()[0].says(3, 1)
-	s.Instances()[1].Failed(Unreachable)
-	s.Instances()[1].Failed(Timeout)
+	s.Instances()[1].Failed(Unreachable, "")
+	s.Instances()[1].Failed(Timeout, "")
 	s.ObserveDecision(700)
 	var w telemetry.Writer
 	s.Collect(&w)

@@ -168,9 +168,9 @@ func (i *Instance) Leaving() bool { return i.draining.Load()&drainRemoved != 0 }
 func (i *Instance) drainReason() string {
 	switch why := i.draining.Load(); {
 	case why&drainRemoved != 0:
-		return "removed"
+		return "no source names it any more"
 	case why&drainAsked != 0:
-		return "asked for"
+		return "the operator drains it"
 	case why&drainLost != 0:
 		return lostTouch
 	}

@@ -209,7 +209,7 @@ func TestRemovedInstanceDrainsAndGoes(t *testing.T) {
 	if _, ok := a.reserve(ask(""), 1, s.output); ok {
 		t.Error("an instance that leaves got a request")
 	}
-	if st := a.Status(); st.Reason != "removed" {
+	if st := a.Status(); st.Reason != "no source names it any more" {
 		t.Errorf("reason %q", st.Reason)
 	}
 	d.End()

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -31,7 +32,8 @@ type health struct {
 
 	mu       sync.Mutex // over changes of the above, and over the rest
 	reason   string     // of the state, for people
-	flaps    int        // ejections since the last success
+	since    time.Time  // when it came to its state
+	flaps    int        // ejections since it last had its whole share
 	errSince time.Time  // when the first of errs came
 	errMoved uint64     // row.moved then
 	history  []Change   // the latest, oldest first
@@ -97,7 +99,6 @@ func (i *Instance) Succeeded() {
 	defer h.mu.Unlock()
 	h.inRow.Store(0)
 	h.errs.Store(0)
-	h.flaps = 0
 	if State(h.state.Load()) == Suspect {
 		i.become(Healthy, "")
 	}
@@ -125,10 +126,18 @@ func (i *Instance) Errored() {
 	i.wake()
 }
 
-// Failed notes what the instance did to a request. A refused or reset
-// connection takes it out at once, others when they repeat; a probe follows at
-// once, and brings it back if it can.
-func (i *Instance) Failed(f Failure) { i.fault(f, f.String()) }
+// Failed notes what the instance did to a request, with the evidence in words
+// ("" says no more than f). A refused or reset connection takes it out at once,
+// others when they repeat.
+func (i *Instance) Failed(f Failure, evidence string) { i.fault(f, cmp.Or(evidence, f.String())) }
+
+// settled forgives the ejections of before: it has had its whole share, and
+// stayed.
+func (i *Instance) settled() {
+	i.health.mu.Lock()
+	defer i.health.mu.Unlock()
+	i.health.flaps = 0
+}
 
 // fault is Failed with the evidence in words.
 func (i *Instance) fault(f Failure, evidence string) {
@@ -144,8 +153,10 @@ func (i *Instance) fault(f Failure, evidence string) {
 		if f.fatal() {
 			i.wait(evidence)
 		}
-	case f.fatal(), f == Probe, f == Hung, int(n) >= i.fleet.threshold():
+	case f.fatal(), f == Probe, f == Hung:
 		i.eject(f, evidence)
+	case int(n) >= i.fleet.threshold():
+		i.eject(f, fmt.Sprintf("%d requests failed in a row: %s", n, evidence))
 	case state != Suspect:
 		i.become(Suspect, evidence)
 	}
@@ -251,8 +262,14 @@ func (i *Instance) become(s State, reason string) {
 		return
 	}
 	h.state.Store(uint32(s))
+	since := h.since
+	h.since = time.Now()
 	i.count()
 	h.reason = reason
+	if i.draining.Load() != 0 { // that is what it is, whatever else; lifting it says the rest
+		i.log.Debug("instance would be "+s.String(), "was", old, "reason", reason)
+		return
+	}
 	h.record(old, s, reason)
 	level := slog.LevelInfo
 	switch {
@@ -265,7 +282,7 @@ func (i *Instance) become(s State, reason string) {
 	if s == Ejected {
 		words = "instance is out"
 	}
-	i.log.Log(context.Background(), level, words, "was", old, "reason", reason)
+	i.log.Log(context.Background(), level, words, "was", old, "for", h.since.Sub(since).Round(time.Millisecond), "reason", reason)
 	i.free()
 }
 
@@ -283,7 +300,11 @@ func (i *Instance) standing() (s State, reason string, flaps int) {
 	i.health.mu.Lock()
 	defer i.health.mu.Unlock()
 	if s = i.State(); s == Draining {
-		return s, i.drainReason(), i.health.flaps
+		reason = i.drainReason()
+		if State(i.health.state.Load()) == Ejected {
+			reason += "; it is out as well: " + i.health.reason
+		}
+		return s, reason, i.health.flaps
 	}
 	return s, i.health.reason, i.health.flaps
 }

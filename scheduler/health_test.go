@@ -9,7 +9,7 @@ import (
 func TestRefusedOrResetTakesOutAtOnce(t *testing.T) {
 	for _, f := range []Failure{Refused, Unreachable, Reset} {
 		i := fleetOf(t, 2, "round-robin").Instances()[0]
-		i.Failed(f)
+		i.Failed(f, "")
 		if got := i.State(); got != Ejected {
 			t.Errorf("%s: %s, want ejected", f, got)
 		}
@@ -26,7 +26,7 @@ func TestOthersTakeOutWhenTheyRepeat(t *testing.T) {
 	for _, f := range []Failure{Closed, Timeout, BadStatus, Protocol} {
 		i := fleetOf(t, 2, "round-robin").Instances()[0]
 		for n, want := range []State{Suspect, Suspect, Ejected} {
-			i.Failed(f)
+			i.Failed(f, "")
 			if got := i.State(); got != want {
 				t.Errorf("%s, %d in a row: %s, want %s", f, n+1, got, want)
 			}
@@ -37,8 +37,8 @@ func TestOthersTakeOutWhenTheyRepeat(t *testing.T) {
 func TestSuccessBetweenFailuresForgives(t *testing.T) {
 	i := fleetOf(t, 2, "round-robin").Instances()[0]
 	for range 20 {
-		i.Failed(Closed)
-		i.Failed(BadStatus)
+		i.Failed(Closed, "")
+		i.Failed(BadStatus, "")
 		i.Succeeded()
 		if got := i.State(); got != Healthy {
 			t.Fatalf("%s after a success", got)
@@ -48,7 +48,7 @@ func TestSuccessBetweenFailuresForgives(t *testing.T) {
 
 func TestFailureWakesTheKeeper(t *testing.T) {
 	i := fleetOf(t, 1, "round-robin").Instances()[0]
-	i.Failed(Closed)
+	i.Failed(Closed, "")
 	select {
 	case <-i.kick:
 	default:
@@ -59,7 +59,7 @@ func TestFailureWakesTheKeeper(t *testing.T) {
 func TestReturnedInstanceGetsItsShareSlowly(t *testing.T) {
 	s := fleetOf(t, 2, "least-request")
 	i := s.Instances()[0]
-	i.Failed(Refused)
+	i.Failed(Refused, "")
 	i.recovered()
 	share := func(after time.Duration) (n int) {
 		i.ramp.advance(after)
@@ -84,7 +84,7 @@ func TestReturnedInstanceGetsItsShareSlowly(t *testing.T) {
 
 func TestReturnedInstanceTakesAllWhereItIsAlone(t *testing.T) {
 	s := fleetOf(t, 1, "round-robin")
-	s.Instances()[0].Failed(Refused)
+	s.Instances()[0].Failed(Refused, "")
 	s.Instances()[0].recovered()
 	for range 100 {
 		d := pick(t, s, ask("m"))

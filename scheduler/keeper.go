@@ -140,7 +140,7 @@ func (k *keeper) kicked(now time.Time) {
 func (k *keeper) visit(ctx context.Context) {
 	k.absent(!k.inst.attended())
 	if !k.inst.attended() {
-		k.has = 0
+		k.has, k.back = 0, time.Time{}
 	}
 	calls, done := k.untilHung(ctx, time.Now())
 	defer done()
@@ -161,6 +161,7 @@ func (k *keeper) visit(ctx context.Context) {
 		k.inst.ramp.advance(time.Since(k.back))
 		if k.inst.ramp.over() {
 			k.back = time.Time{}
+			k.inst.settled()
 		}
 	}
 }
@@ -270,7 +271,7 @@ func (k *keeper) unread(err error) {
 	}
 	k.scrapeAt = time.Now().Add(jitter(k.pace.after(k.badScrapes)))
 	if errors.Is(err, syscall.ECONNREFUSED) && k.inst.attended() {
-		k.inst.Failed(Refused)
+		k.inst.Failed(Refused, "its metrics port refuses connections")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -148,7 +149,7 @@ func TestEngineThatAnswersJoins(t *testing.T) {
 func TestEngineThatStartsLateJoinsSoon(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
 		e.set(func(e *scripted) { e.down = errRefused })
-		i.Failed(Refused)
+		i.Failed(Refused, "")
 		time.Sleep(50 * time.Second)
 		state(t, i, Starting)
 		if i.routable() {
@@ -184,7 +185,7 @@ func TestSickEngineIsOutAfterTwoProbes(t *testing.T) {
 func TestEngineWithoutHealthPathIsAlive(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
 		e.set(func(e *scripted) { e.health = &engine.StatusError{Code: 404} })
-		i.Failed(Refused)
+		i.Failed(Refused, "")
 		state(t, i, Healthy)
 		time.Sleep(5 * time.Second)
 		state(t, i, Healthy)
@@ -216,7 +217,7 @@ func TestWebServerThatIsNoEngineIsNotLetIn(t *testing.T) {
 		e.set(func(e *scripted) { e.down = &engine.StatusError{Code: 404} })
 		i.models.Store(nil)
 		i.heardAt.Store(0)
-		i.Failed(Refused)
+		i.Failed(Refused, "")
 		time.Sleep(10 * time.Second)
 		state(t, i, Starting)
 		if i.routable() {
@@ -231,7 +232,7 @@ func TestWebServerThatIsNoEngineIsNotLetIn(t *testing.T) {
 func TestEjectedInstanceThatIsWellIsBackAtOnce(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
 		state(t, i, Healthy)
-		i.Failed(Reset)
+		i.Failed(Reset, "")
 		state(t, i, Healthy) // the probe that followed went well
 		if i.ramp.over() {
 			t.Error("it has its whole share at once")
@@ -251,7 +252,7 @@ func TestFlappingInstanceComesBackMoreAndMoreSlowly(t *testing.T) {
 		state(t, i, Healthy)
 		var waits []time.Duration
 		for range 8 {
-			i.Failed(Reset)
+			i.Failed(Reset, "")
 			start := time.Now()
 			for synctest.Wait(); i.State() != Healthy; synctest.Wait() {
 				time.Sleep(10 * time.Millisecond)
@@ -261,9 +262,63 @@ func TestFlappingInstanceComesBackMoreAndMoreSlowly(t *testing.T) {
 		if waits[0] > 0 || waits[1] < 900*time.Millisecond || waits[4] < 7*time.Second || waits[7] < 25*time.Second || waits[7] > 40*time.Second {
 			t.Errorf("back after %v", waits)
 		}
-		i.Succeeded()
-		i.Failed(Reset)
+		i.Succeeded() // one good answer proves little
+		time.Sleep(rampFor + time.Second)
+		i.Failed(Reset, "")
 		state(t, i, Healthy)
+	})
+}
+
+// An engine whose /health is good and whose answers are not: a probe must not
+// undo its ejection within a millisecond.
+func TestInstanceThatFailsItsRequestsStaysOutUntilItServes(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.generate = &engine.StatusError{Code: 503} })
+		fail := func() {
+			for range failuresInRow {
+				i.Failed(BadStatus, "it answered 503")
+				synctest.Wait()
+			}
+		}
+		fail()
+		if state(t, i, Ejected); i.Status().Reason != "3 requests failed in a row: it answered 503" {
+			t.Errorf("reason %q", i.Status().Reason)
+		}
+		time.Sleep(10 * time.Second)
+		state(t, i, Ejected)
+		e.set(func(e *scripted) { e.generate = nil })
+		time.Sleep(1200 * time.Millisecond)
+		state(t, i, Healthy)
+		fail() // so it serves us, and not others
+		time.Sleep(1500 * time.Millisecond)
+		state(t, i, Ejected)
+		time.Sleep(time.Second)
+		state(t, i, Healthy)
+	})
+}
+
+func TestDrainingInstanceSaysThatItIsOutToo(t *testing.T) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
+		s.Drain("a", true)
+		e.set(func(e *scripted) { e.down = errRefused })
+		i.Failed(Refused, "connection refused")
+		state(t, i, Draining)
+		if st := i.Status(); st.Reason != "the operator drains it; it is out as well: connection refused" {
+			t.Errorf("reason %q", st.Reason)
+		}
+		e.set(func(e *scripted) { e.down = nil })
+		time.Sleep(2 * time.Second)
+		s.Drain("a", false)
+		state(t, i, Healthy)
+		var chain []State
+		for _, c := range i.Status().Changes {
+			chain = append(chain, c.From, c.To)
+		}
+		if want := []State{Starting, Healthy, Healthy, Draining, Draining, Healthy}; !slices.Equal(chain, want) {
+			t.Errorf("changes %v", chain)
+		}
 	})
 }
 
@@ -375,7 +430,7 @@ func TestInstanceThatIsBackWithoutAModelStarts(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
 		state(t, i, Healthy)
 		e.set(func(e *scripted) { e.down = errRefused })
-		i.Failed(Refused)
+		i.Failed(Refused, "")
 		time.Sleep(5 * time.Second)
 		state(t, i, Ejected)
 		e.set(func(e *scripted) { e.down = nil; e.models = []engine.Model{} })

@@ -12,7 +12,7 @@ func TestInPanicTheLeastBadIsTried(t *testing.T) {
 	all := s.Instances()
 	out := func(i *Instance, f Failure) {
 		for range failuresInRow * panicFactor {
-			i.Failed(f)
+			i.Failed(f, "")
 		}
 		if i.State() != Ejected {
 			t.Fatalf("%s is %s", i.Name, i.State())
@@ -46,13 +46,13 @@ func TestInPanicTheLeastBadIsTried(t *testing.T) {
 func TestInPanicItTakesMoreToBeTakenOut(t *testing.T) {
 	s := fleetOf(t, 3, "least-request")
 	all := s.Instances()
-	all[0].Failed(Refused)
-	all[1].Failed(Refused)
+	all[0].Failed(Refused, "")
+	all[1].Failed(Refused, "")
 	for range failuresInRow * panicFactor {
 		if all[2].State() == Ejected {
 			t.Fatal("out as easily as ever")
 		}
-		all[2].Failed(Timeout)
+		all[2].Failed(Timeout, "")
 	}
 	if all[2].State() != Ejected {
 		t.Error("it is never out")
@@ -61,7 +61,7 @@ func TestInPanicItTakesMoreToBeTakenOut(t *testing.T) {
 
 func TestHungInstanceIsNoLastResort(t *testing.T) {
 	s := fleetOf(t, 1, "least-request")
-	s.Instances()[0].Failed(Hung)
+	s.Instances()[0].Failed(Hung, "")
 	if d := s.Pick(ask("m")); d.Verdict != NoInstance || s.Routable() {
 		t.Errorf("verdict %d", d.Verdict)
 	}
@@ -72,7 +72,7 @@ func TestInstanceThatLeftIsNotCounted(t *testing.T) {
 	s := fleetOf(t, 2, "least-request")
 	a := s.Instances()[0]
 	s.Set(firstSource, []InstanceConfig{{URL: s.Instances()[1].URL, Name: "b"}})
-	a.Failed(Refused)
+	a.Failed(Refused, "")
 	if s.fleet.out.Load() != 0 || s.fleet.size.Load() != 1 {
 		t.Errorf("%d of %d are out", s.fleet.out.Load(), s.fleet.size.Load())
 	}

@@ -34,7 +34,7 @@ func TestInstanceThatSaysNoModelsMayServeAny(t *testing.T) {
 	if d := pick(t, s, ask("anything")); index(s, d.Instance) != 1 {
 		t.Errorf("picked %s", d.Instance.Name)
 	}
-	s.Instances()[1].Failed(Refused)
+	s.Instances()[1].Failed(Refused, "")
 	if v := s.Pick(ask("anything")).Verdict; v != NoModel {
 		t.Errorf("verdict %d with only instances left that serve something else, want NoModel", v)
 	}
@@ -43,7 +43,7 @@ func TestInstanceThatSaysNoModelsMayServeAny(t *testing.T) {
 func TestNothingAliveIsNoInstance(t *testing.T) {
 	s := fleetOf(t, 2, "least-token")
 	for _, i := range s.Instances() {
-		i.Failed(Refused)
+		i.Failed(Refused, "")
 	}
 	if v := s.Pick(ask("m")).Verdict; v != NoInstance {
 		t.Errorf("verdict %d, want NoInstance", v)
@@ -67,13 +67,13 @@ func TestTriedIsNotTriedAgain(t *testing.T) {
 
 func TestSuspectIsUsedOnlyWhereNoOtherIs(t *testing.T) {
 	s := fleetOf(t, 2, "round-robin")
-	s.Instances()[0].Failed(Closed)
+	s.Instances()[0].Failed(Closed, "")
 	for range 10 {
 		if d := pick(t, s, ask("m")); index(s, d.Instance) != 1 {
 			t.Fatal("a suspect was chosen beside a healthy one")
 		}
 	}
-	s.Instances()[1].Failed(Refused)
+	s.Instances()[1].Failed(Refused, "")
 	if d := pick(t, s, ask("m")); index(s, d.Instance) != 0 {
 		t.Error("nobody took the request")
 	}

@@ -64,7 +64,7 @@ func (k *keeper) unwell(err error) {
 		return
 	case state == Ejected:
 	case refused:
-		k.inst.Failed(Refused)
+		k.inst.Failed(Refused, "")
 	case k.badProbes >= enough:
 		k.inst.fault(Probe, "probe: "+err.Error())
 	}
@@ -127,7 +127,7 @@ func (k *keeper) welcome(ctx context.Context) {
 	if state == Healthy {
 		return
 	}
-	if k.inst.hung() && !k.lives(ctx) {
+	if state == Ejected && !k.mayReturn(ctx) {
 		return
 	}
 	if state != Suspect {
@@ -146,6 +146,35 @@ func (k *keeper) welcome(ctx context.Context) {
 	}
 	k.progress.at = time.Time{}
 	k.inst.recovered()
+}
+
+// mayReturn asks more of an instance that failed its requests than a /health
+// that was good all the time: that it has been out for a while, the longer the
+// oftener it came back in vain, and that it answers a request of ours.
+func (k *keeper) mayReturn(ctx context.Context) bool {
+	switch Failure(k.inst.health.why.Load()) {
+	case Hung:
+		return k.lives(ctx)
+	case Closed, Timeout, BadStatus, Protocol:
+	default:
+		return true
+	}
+	_, _, flaps := k.inst.standing()
+	hold := k.sched.cfg.Health.ProbeEvery << min(max(flaps-1, 0), mostFlaps)
+	if left := hold - time.Since(k.since); left > 0 {
+		k.probeAt = earliest(k.probeAt, time.Now().Add(left))
+		return false
+	}
+	err := k.engine.Generate(ctx, k.anyModel())
+	return err == nil || ctx.Err() == nil && statusOf(err) > 0 && statusOf(err) < 500
+}
+
+// anyModel is one that the instance serves; "" where it has not said.
+func (k *keeper) anyModel() string {
+	if m := k.inst.models.Load(); m != nil && len(*m) > 0 {
+		return (*m)[0].ID
+	}
+	return ""
 }
 
 // lacks says what an instance that answers still wants before it can serve.
@@ -170,11 +199,7 @@ func (k *keeper) lives(ctx context.Context) bool {
 	if k.scrape(ctx); k.has.Has(engine.HasTokens) && k.reading.PromptTokens+k.reading.GenerationTokens > tokens {
 		return true
 	}
-	model := ""
-	if m := k.inst.models.Load(); m != nil && len(*m) > 0 {
-		model = (*m)[0].ID
-	}
-	err := k.engine.Generate(ctx, model)
+	err := k.engine.Generate(ctx, k.anyModel())
 	if err == nil || ctx.Err() != nil {
 		return err == nil
 	}

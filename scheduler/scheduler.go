@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -92,6 +93,12 @@ func (s *Scheduler) Routable() bool {
 		}
 	}
 	return false
+}
+
+// AllDrain says that there are instances, and that all of them drain.
+func (s *Scheduler) AllDrain() bool {
+	all := s.Instances()
+	return len(all) > 0 && !slices.ContainsFunc(all, func(i *Instance) bool { return i.State() != Draining })
 }
 
 // Models are all that the instances serve, sorted.

@@ -104,7 +104,7 @@ func TestPathsAndTheirErrors(t *testing.T) {
 	f("POST", "/api/v1/instances/c/drain", 404, "instance_not_found")
 	f("GET", "/api/v1/decisions?n=3", 501, "not_there_yet")
 	for _, i := range s.Scheduler.Instances() {
-		i.Failed(scheduler.Refused)
+		i.Failed(scheduler.Refused, "")
 	}
 	f("GET", "/readyz", 503, "no_instance")
 	f("GET", "/healthz", 200, "")
@@ -112,7 +112,7 @@ func TestPathsAndTheirErrors(t *testing.T) {
 
 func TestInstancesAreShown(t *testing.T) {
 	url, s := serve(t)
-	s.Scheduler.Instances()[1].Failed(scheduler.Reset)
+	s.Scheduler.Instances()[1].Failed(scheduler.Reset, "")
 	_, body := call(t, "GET", url+"/api/v1/instances")
 	var got struct{ Instances []map[string]any }
 	if err := json.Unmarshal([]byte(body), &got); err != nil || len(got.Instances) != 2 {
@@ -174,7 +174,7 @@ func TestWrongMethodSaysTheRightOne(t *testing.T) {
 
 func TestIndexSaysWhatIsWhere(t *testing.T) {
 	url, s := serve(t)
-	s.Scheduler.Instances()[0].Failed(scheduler.Refused)
+	s.Scheduler.Instances()[0].Failed(scheduler.Refused, "")
 	_, body := call(t, "GET", url+"/")
 	for _, want := range []string{"Penstock v1 (abc)\n", "0 answered, 0 refused or failed", "/metrics", "/api/v1/instances", "/api/v1/config", "/readyz", "/debug/pprof/", "starting", "refused"} {
 		if !strings.Contains(body, want) {

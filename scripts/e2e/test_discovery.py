@@ -205,7 +205,7 @@ def test_drain(stage):
     answers, (before, after) = asyncio.run(streams())
     assert [a.done for a in answers] == [True] * 10, [str(a) for a in answers if not a.done]
     assert after == before, f"{after - before} requests came to an instance that drains"
-    assert named(router, sim.urls[0])["reason"] == "asked for"
+    assert named(router, sim.urls[0])["reason"] == "the operator drains it"
 
     assert HTTP.delete(first + "/drain").json()["state"] == "healthy"
     with Load(router):
