@@ -188,7 +188,7 @@ func (c *client) unhang(i *scheduler.Instance) {
 
 // peerLeft is the watcher's call: FIN or RST from the client. A client that
 // only half-closes counts as gone too.
-func (c *client) peerLeft() { c.interrupt(stopLeft) }
+func (c *client) peerLeft(witness) { c.interrupt(stopLeft) }
 
 // interrupt ends whatever the client's goroutine is blocked in.
 func (c *client) interrupt(why uint32) {

@@ -104,9 +104,11 @@ func (g *Gateway) collectStations(w *telemetry.Writer) {
 	for _, st := range all {
 		w.Int("penstock_instance_dials_total", int64(st.warm.dials.Load()), "instance", st.inst.Name)
 	}
-	w.Family("penstock_instance_stale_connections_total", "counter", "Idle connections found closed by the instance before a request could take them.")
+	w.Family("penstock_instance_stale_connections_total", "counter", "Connections that the instance closed while they were idle, by who found out: events of the kernel, the watcher of sockets, a look before use, a request that was given to one and then to a fresh one.")
 	for _, st := range all {
-		w.Int("penstock_instance_stale_connections_total", int64(st.warm.stale.Load()), "instance", st.inst.Name)
+		for by, name := range witnessNames {
+			w.Int("penstock_instance_stale_connections_total", int64(st.warm.stale[by].Load()), "instance", st.inst.Name, "caught", name)
+		}
 	}
 }
 

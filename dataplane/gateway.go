@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -69,6 +70,13 @@ func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error)
 	s.OnGone(g.left)
 	s.OnMoved(func(i *scheduler.Instance) { g.stations.look(i).warm.flush() })
 	return g, nil
+}
+
+// Hear lets the kernel's events name sockets: what has ended is known by them
+// first. It must come before Serve.
+func (g *Gateway) Hear() {
+	g.watch.hear()
+	g.sched.OnLeft(g.watch.left)
 }
 
 // left forgets an instance. Requests that entered the line by its ring are
@@ -257,9 +265,20 @@ func peerIP(conn net.Conn) []byte {
 
 // dial opens a connection to an instance.
 func (g *Gateway) dial(addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: g.cfg.ConnectTimeout, KeepAlive: 15 * time.Second}
+	d := net.Dialer{Timeout: g.cfg.ConnectTimeout, KeepAlive: 15 * time.Second, Control: endUnacknowledged}
 	d.SetMultipathTCP(false)
 	return d.Dial("tcp", addr)
+}
+
+// unacknowledgedFor is how long what was sent to an instance may stay
+// unacknowledged before the kernel ends the connection; by itself it tries for a
+// quarter of an hour.
+const unacknowledgedFor = 10 * time.Second
+
+func endUnacknowledged(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledgedFor.Milliseconds()))
+	})
 }
 
 // growDescriptorTable makes room for 16,384 descriptors at once: each growth

@@ -169,6 +169,7 @@ func (c *client) try() (out outcome) {
 		out = c.tryOn(st, up)
 		given = true
 		if out.end == failed && out.silent && up.reused {
+			st.warm.stale[byUse].Add(1)
 			continue
 		}
 		if (out.end == failed || out.end == cut) && (out.failure == scheduler.Reset || out.failure == scheduler.Closed) && !q.meter.done {

@@ -119,8 +119,9 @@ func instances(urls ...string) []scheduler.InstanceConfig {
 	return out
 }
 
-// start runs a gateway until the test ends. change may edit the configurations.
-func start(t testing.TB, list []scheduler.InstanceConfig, change func(*Config, *scheduler.Config)) *rig {
+// start runs a gateway until the test ends. change may edit the configurations,
+// prepare what is made of them.
+func start(t testing.TB, list []scheduler.InstanceConfig, change func(*Config, *scheduler.Config), prepare ...func(*Gateway, *scheduler.Scheduler)) *rig {
 	t.Helper()
 	cfg, scfg := DefaultConfig(), scheduler.DefaultConfig()
 	cfg.Listen = []string{"127.0.0.1:0"}
@@ -138,6 +139,9 @@ func start(t testing.TB, list []scheduler.InstanceConfig, change func(*Config, *
 	g, err := New(cfg, s, log)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range prepare {
+		f(g, s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

@@ -41,7 +41,8 @@ type warm struct {
 	seen    time.Duration // how long a connection had idled that the engine closed
 	seenAt  time.Time     // when it did
 
-	dials, stale atomic.Uint64
+	dials atomic.Uint64
+	stale [witnesses]atomic.Uint64 // connections that the engine had closed, by who found out
 }
 
 // engineConn is one connection to an engine. Its user is the goroutine that
@@ -66,11 +67,14 @@ func (p *warm) get(now time.Time, fresh bool) (*engineConn, error) {
 		if c == nil {
 			break
 		}
-		if !c.gone.Load() && now.Sub(c.since) < p.idleLimit() && c.quiet() {
+		switch {
+		case c.gone.Load(), now.Sub(c.since) >= p.idleLimit():
+		case c.quiet():
 			c.reused = true
 			return c, nil
+		default:
+			p.stale[byPeek].Add(1)
 		}
-		p.stale.Add(1)
 		c.close()
 	}
 	return p.fresh()
@@ -123,8 +127,8 @@ func (p *warm) put(c *engineConn, now time.Time) {
 	}
 	p.idle = append(p.idle, c)
 	p.mu.Unlock()
-	if c.gone.Load() { // left between the look and the append: peerLeft may have missed it
-		p.evict(c)
+	if c.gone.Load() && p.evict(c) { // left between the look and the append: peerLeft may have missed it
+		p.stale[byPeek].Add(1)
 	}
 }
 
@@ -137,7 +141,6 @@ func (p *warm) evict(c *engineConn) bool {
 	}
 	p.mu.Unlock()
 	if i >= 0 {
-		p.stale.Add(1)
 		c.close()
 	}
 	return i >= 0
@@ -145,10 +148,11 @@ func (p *warm) evict(c *engineConn) bool {
 
 // peerLeft is the watcher's call: the engine closed this connection. While it
 // carries a request its user finds out by reading.
-func (c *engineConn) peerLeft() {
+func (c *engineConn) peerLeft(by witness) {
 	c.gone.Store(true)
 	switch {
 	case c.home.evict(c):
+		c.home.stale[by].Add(1)
 		now := time.Now()
 		c.home.learn(now.Sub(c.since), now)
 		if c.home.onClose != nil {

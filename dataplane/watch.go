@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"penstock/bpf"
 )
 
 // watcher learns at once when the other end of a socket leaves: a client that
@@ -24,16 +26,31 @@ type watcher struct {
 	mu      sync.Mutex
 	gen     uint32
 	watched map[int32]watchedPeer
+	cookies map[uint64]int32 // the sockets' numbers by which the kernel's events name them; nil: it tells none
 }
 
 type watchedPeer struct {
-	gen  uint32 // a closed descriptor's number is soon another socket's
-	peer leaver
+	gen    uint32 // a closed descriptor's number is soon another socket's
+	peer   leaver
+	cookie uint64
 }
 
-// leaver is told, on the watcher's goroutine, that its peer sent FIN or RST.
-// It must not block.
-type leaver interface{ peerLeft() }
+// leaver is told, on the watcher's goroutine or that of the kernel's events,
+// that its peer sent FIN or RST. It must not block, and may be told twice.
+type leaver interface{ peerLeft(by witness) }
+
+// witness is who found out first that a connection had ended.
+type witness uint8
+
+const (
+	byKernel witness = iota // an event of a program in the kernel
+	byEpoll                 // the watcher
+	byPeek                  // a look before use
+	byUse                   // a request that was given to it
+	witnesses
+)
+
+var witnessNames = [witnesses]string{"kernel", "epoll", "peek", "use"}
 
 func newWatcher() (*watcher, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -51,8 +68,14 @@ func newWatcher() (*watcher, error) {
 func (w *watcher) add(fd int, l leaver) error {
 	w.mu.Lock()
 	w.gen++
-	gen := w.gen
-	w.watched[int32(fd)] = watchedPeer{gen, l}
+	gen, p := w.gen, watchedPeer{gen: w.gen, peer: l}
+	if w.cookies != nil {
+		if cookie, err := bpf.SocketCookie(fd); err == nil {
+			p.cookie = cookie
+			w.cookies[cookie] = int32(fd)
+		}
+	}
+	w.watched[int32(fd)] = p
 	w.mu.Unlock()
 	ev := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(fd), Pad: int32(gen)}
 	if err := unix.EpollCtl(w.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
@@ -66,8 +89,28 @@ func (w *watcher) add(fd int, l leaver) error {
 // socket from the set by itself.
 func (w *watcher) remove(fd int) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cookies != nil {
+		delete(w.cookies, w.watched[int32(fd)].cookie)
+	}
 	delete(w.watched, int32(fd))
+}
+
+// hear lets events of the kernel name sockets. It must come before the first
+// is added.
+func (w *watcher) hear() { w.cookies = make(map[uint64]int32) }
+
+// left is told by the kernel that the peer of a socket left.
+func (w *watcher) left(cookie uint64) {
+	w.mu.Lock()
+	p := watchedPeer{}
+	if fd, ok := w.cookies[cookie]; ok {
+		p = w.watched[fd]
+	}
 	w.mu.Unlock()
+	if p.peer != nil {
+		p.peer.peerLeft(byKernel)
+	}
 }
 
 // run hands out events until close. It parks in Go's poller rather than in
@@ -89,7 +132,7 @@ func (w *watcher) run() {
 		}
 		for _, ev := range events[:n] {
 			if l := w.find(ev.Fd, uint32(ev.Pad)); l != nil {
-				l.peerLeft()
+				l.peerLeft(byEpoll)
 			}
 		}
 	}

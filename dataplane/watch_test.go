@@ -12,7 +12,7 @@ import (
 // told is a leaver that passes on what it hears.
 type told chan struct{}
 
-func (c told) peerLeft() { c <- struct{}{} }
+func (c told) peerLeft(witness) { c <- struct{}{} }
 
 func runWatcher(t *testing.T) *watcher {
 	t.Helper()
@@ -115,7 +115,7 @@ func TestStaleEventFindsNobody(t *testing.T) {
 	}
 	w.mu.Lock() // … the number is another socket's
 	w.gen++
-	w.watched[int32(fd)] = watchedPeer{w.gen, second}
+	w.watched[int32(fd)] = watchedPeer{gen: w.gen, peer: second}
 	w.mu.Unlock()
 	if w.find(ev.Fd, uint32(ev.Pad)) != nil {
 		t.Fatal("an event of a closed socket found the one that has its number now")

@@ -34,6 +34,8 @@ const (
 type wire struct {
 	source bpf.Source // nil: there is none
 
+	onLeft atomic.Pointer[func(cookie uint64)]
+
 	mu sync.Mutex
 	at map[int]*Instance // by row; of several with one address, the last
 }
@@ -52,9 +54,19 @@ type strand struct {
 // Hear lets the scheduler know what the kernel sees. It must come before Run.
 func (s *Scheduler) Hear(source bpf.Source) { s.wire.source = source }
 
+// OnLeft sets what is called when the peer of a socket of ours sent FIN or RST;
+// cookie is the socket's SO_COOKIE. It must not block.
+func (s *Scheduler) OnLeft(f func(cookie uint64)) { s.wire.onLeft.Store(&f) }
+
 // hear runs until stop is closed.
 func (w *wire) hear(stop <-chan struct{}) {
 	w.source.Run(stop, func(e bpf.Event) {
+		switch e.Kind {
+		case bpf.PeerClosed, bpf.Reset, bpf.ClientLeft:
+			if left := w.onLeft.Load(); left != nil {
+				(*left)(e.Cookie)
+			}
+		}
 		w.mu.Lock()
 		i := w.at[int(e.Row)]
 		w.mu.Unlock()

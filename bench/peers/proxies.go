@@ -13,6 +13,7 @@ func allProxies(floor, penstock string) []proxy {
 		{name: "haproxy", binary: "haproxy", arguments: haproxy},
 		{name: "nginx", binary: "nginx", arguments: nginx},
 		{name: "floor", binary: floor, arguments: fasthttpFloor},
+		{name: "no-kernel", binary: penstock, arguments: withoutKernel},
 		{name: "penstock", binary: penstock, arguments: penstockServe},
 	}
 }
@@ -98,6 +99,12 @@ admin: %v
 instances:
 %s`, listen, admin, join(engines, "", "  - {url: \"http://%v\", max_in_flight: 100000}\n")))
 	return []string{"serve", "-c", path, "--log-level", "warn"}, err
+}
+
+// withoutKernel is Penstock with no program in the kernel, to see what they cost.
+func withoutKernel(dir string, listen netip.AddrPort, engines []netip.AddrPort) ([]string, error) {
+	args, err := penstockServe(dir, listen, engines)
+	return append(args, "--kernel", "off"), err
 }
 
 func join(addrs []netip.AddrPort, separator, format string) string {

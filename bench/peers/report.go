@@ -54,7 +54,7 @@ var rows = []row{
 }
 
 // bases are what Penstock is compared with.
-var bases = []string{"floor", "haproxy"}
+var bases = []string{"floor", "haproxy", "no-kernel"}
 
 // write shows the medians of the rounds, one row for each figure.
 func (rp *report) write(w io.Writer) {

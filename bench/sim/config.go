@@ -30,6 +30,7 @@ type Config struct {
 
 	TimeScale   float64       // 10: everything ten times faster
 	IdleTimeout time.Duration // of a connection without a request
+	IdleLeast   time.Duration // 0: exactly IdleTimeout; else at random between the two
 	APIKey      string        // wanted under /v1; "": none
 	Seed        uint64        // of output lengths that no max_tokens fixes, and of which requests a fault meets
 	KVEvents    int           // port; not there yet
@@ -66,6 +67,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("time-scale: %v is not between 0.001 and 1000", c.TimeScale)
 	case c.IdleTimeout < time.Millisecond:
 		return fmt.Errorf("idle-timeout: %v is less than 1ms", c.IdleTimeout)
+	case c.IdleLeast != 0 && (c.IdleLeast < time.Millisecond || c.IdleLeast > c.IdleTimeout):
+		return fmt.Errorf("idle-least: %v is not between 1ms and idle-timeout, %v", c.IdleLeast, c.IdleTimeout)
 	case c.KVEvents != 0:
 		return fmt.Errorf("kv-events: not there yet: comes with a later version")
 	}

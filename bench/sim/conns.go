@@ -2,21 +2,25 @@ package sim
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // conns are the open connections of one instance: net/http keeps them to
 // itself, and Server.Close does not wait for their goroutines.
 type conns struct {
+	least, most time.Duration // a connection is closed at random when it has been idle for so long; least 0: never
+
 	mu   sync.Mutex
 	open map[net.Conn]bool // true: within a request
 	none sync.Cond
 }
 
-func newConns() *conns {
-	c := &conns{open: make(map[net.Conn]bool)}
+func newConns(least, most time.Duration) *conns {
+	c := &conns{least: least, most: most, open: make(map[net.Conn]bool)}
 	c.none.L = &c.mu
 	return c
 }
@@ -33,6 +37,17 @@ func (c *conns) changed(conn net.Conn, state http.ConnState) {
 		}
 	default:
 		c.open[conn] = state == http.StateActive
+		if state == http.StateIdle && c.least > 0 {
+			time.AfterFunc(c.least+rand.N(c.most-c.least+1), func() { c.closeIfIdle(conn) })
+		}
+	}
+}
+
+func (c *conns) closeIfIdle(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if busy, open := c.open[conn]; open && !busy {
+		conn.Close()
 	}
 }
 

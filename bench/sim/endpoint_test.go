@@ -181,6 +181,7 @@ func TestConfig(t *testing.T) {
 	f("engine", func(c *Config) { c.Engine = "tgi" })
 	f("profile", func(c *Config) { c.Profile = "9b" })
 	f("time-scale", func(c *Config) { c.TimeScale = 0 })
+	f("idle-least", func(c *Config) { c.IdleLeast = c.IdleTimeout + 1 })
 	f("idle-timeout", func(c *Config) { c.IdleTimeout = 0 })
 	f("kv-events", func(c *Config) { c.KVEvents = 5557 })
 	f("max model len", func(c *Config) { c.KVBlocks, c.MaxModelLen = 10, 161 })

@@ -57,7 +57,7 @@ func newInstance(f *Fleet, number int, c Config, l *listener, log *slog.Logger) 
 	i := &Instance{
 		fleet: f, number: number, config: c, profile: p, dialect: dialects[c.Engine],
 		log:      log.With("instance", l.Addr().String()),
-		listener: l, conns: newConns(), stop: make(chan struct{}),
+		listener: l, conns: newConns(c.IdleLeast, c.IdleTimeout), stop: make(chan struct{}),
 		clock: clock{begin: time.Now(), scale: c.TimeScale}, wake: make(chan struct{}, 1), fault: newFaultBox(),
 		meter: newMeter(dialects[c.Engine].bounds), engine: engine, dice: rand.New(rand.NewPCG(c.Seed, uint64(number))),
 	}
