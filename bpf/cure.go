@@ -81,6 +81,7 @@ func missingCapabilities(want []capability) []string {
 // oneLine is an error without what the verifier has to say after the first line.
 func oneLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
+	line, _, _ = strings.Cut(line, " (MEMLOCK may be too low") // the library's guess; memory is the cgroup's since 5.11
 	const most = 300
 	if len(line) > most {
 		line = line[:most] + "…"

@@ -282,7 +282,7 @@ func (i *Instance) become(s State, reason string) {
 	if s == Ejected {
 		words = "instance is out"
 	}
-	i.log.Log(context.Background(), level, words, "was", old, "for", h.since.Sub(since).Round(time.Millisecond), "reason", reason)
+	i.log.Log(context.Background(), level, words, "was", old, "after", h.since.Sub(since).Round(time.Millisecond), "reason", reason)
 	i.free()
 }
 

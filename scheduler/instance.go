@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"penstock/scheduler/engine"
 	"penstock/scheduler/telemetry"
@@ -32,7 +33,8 @@ type Instance struct {
 	wire   *wire
 	strand strand
 
-	signals [signalCount]signal
+	signals  [signalCount]signal
+	evidence atomic.Pointer[string] // what people have to know of them; nil: nothing
 
 	models   atomic.Pointer[[]engine.Model] // nil: not heard yet
 	kind     atomic.Pointer[engine.Kind]
@@ -106,6 +108,7 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 	i.doubt()
 	i.health.mu.Lock()
 	defer i.health.mu.Unlock()
+	i.health.since = time.Now()
 	i.count()
 	return i
 }

@@ -130,11 +130,11 @@ class Router(Process):
     """`penstock serve` before some instances."""
 
     def __init__(self, log: Path, instances: list[str], config: str = "", suffix: str = ".yaml",
-                 wait: bool = True, **flags: object):
+                 wait: bool = True, program: list[str] | None = None, **flags: object):
         port = free_ports(2)
         self.address = ("127.0.0.1", port)
         self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}"
-        argv = [PENSTOCK, "serve", "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{port + 1}"]
+        argv = [*(program or [PENSTOCK]), "serve", "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{port + 1}"]
         if config:
             path = log.with_suffix(suffix)
             path.write_text(config)
