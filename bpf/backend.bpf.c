@@ -102,7 +102,8 @@ static inline void known(struct bpf_sock_ops *ctx, struct conn *c) {
 		return;
 	}
 	if (c->counted || (op == BPF_SOCK_OPS_STATE_CB && arg0 != BPF_TCP_SYN_SENT)) // else the SYN would be a byte
-		count_bytes(c, r, ctx->bytes_acked, ctx->bytes_received, now);
+		count_bytes(c, r, ctx->bytes_acked, ctx->bytes_received,
+			    op == BPF_SOCK_OPS_RTO_CB || op == BPF_SOCK_OPS_RETRANS_CB ? 0 : now);
 	switch (op) {
 	case BPF_SOCK_OPS_RTT_CB:
 		count_rtt(r, ctx->srtt_us >> 3, ctx->rtt_min);

@@ -151,18 +151,19 @@ static inline int note_seldom(__u64 cookie, struct conn *c, struct row *r, __u32
 	return 1;
 }
 
-// count_bytes adds what the socket's totals have grown by.
-static inline void count_bytes(struct conn *c, struct row *r, __u64 acked, __u64 received, __u64 now) {
-	if (acked > c->acked) {
+// count_bytes adds what the socket's totals have grown by. heard is when that
+// was; 0: it was heard earlier, and only now there is a callback to count it.
+static inline void count_bytes(struct conn *c, struct row *r, __u64 acked, __u64 received, __u64 heard) {
+	if (acked == c->acked && received == c->received)
+		return;
+	if (acked > c->acked)
 		__sync_fetch_and_add(&r->bytes_out, acked - c->acked);
-		c->acked = acked;
-		r->last_byte_ns = now;
-	}
-	if (received > c->received) {
+	if (received > c->received)
 		__sync_fetch_and_add(&r->bytes_in, received - c->received);
-		c->received = received;
-		r->last_byte_ns = now;
-	}
+	c->acked = acked;
+	c->received = received;
+	if (heard)
+		r->last_byte_ns = heard;
 }
 
 static inline void count_rtt(struct row *r, __u32 srtt_us, __u32 rtt_min_us) {

@@ -156,7 +156,7 @@ func (i *Instance) drain(why uint32, on bool) {
 	i.count()
 	if now := i.State(); now != was {
 		h.record(was, now, i.drainReason())
-		i.log.Info("instance is "+now.String(), "was", was, "reason", i.drainReason())
+		i.log.Info("instance is "+now.String(), "reason", i.drainReason())
 	}
 	i.wake()
 	i.free()

@@ -24,6 +24,8 @@ const (
 	darkAfter  = 400 * time.Millisecond
 	darkTrips  = 4
 	synsToDark = 2 // SYNs are dropped by a full backlog too
+	// lostWithin is how far apart the time-outs of two connections may be.
+	lostWithin = time.Second
 	// dimAfter is when it is doubted: acknowledgements are 40 ms late at most,
 	// unless they are lost.
 	dimAfter = 150 * time.Millisecond
@@ -45,6 +47,9 @@ type wire struct {
 type strand struct {
 	row  atomic.Int32   // 0: none, else the row and one
 	addr netip.AddrPort // that has it
+
+	lostAt     int64  // when a time-out was told
+	lostCookie uint64 // of which connection
 
 	closedAt  int64  // when the latest herd of closings began, CLOCK_MONOTONIC
 	closed    uint64 // how many it has
@@ -190,6 +195,10 @@ func (i *Instance) closing(source bpf.Source, e bpf.Event) {
 func (i *Instance) silent(source bpf.Source, e bpf.Event) {
 	var c bpf.Counters
 	source.Read(int(e.Row), &c)
+	if source.Mode() == bpf.Tracepoints { // they do not hear what is acknowledged
+		i.silentAgain(e)
+		return
+	}
 	dark := max(darkAfter, darkTrips*time.Duration(c.SRTTMicros)*time.Microsecond)
 	switch still := time.Duration(e.At - c.LastByteNS); {
 	case still >= dark && (e.Kind == bpf.Timeout || e.Count >= synsToDark):
@@ -198,4 +207,18 @@ func (i *Instance) silent(source bpf.Source, e bpf.Event) {
 	case still >= dimAfter:
 		i.suspect(fmt.Sprintf("nothing sent to it was acknowledged for %v", still.Round(10*time.Millisecond)))
 	}
+}
+
+// silentAgain is silent where nobody knows what else was acknowledged: it takes
+// two connections, for one may lose packets, or the third time-out of one.
+func (i *Instance) silentAgain(e bpf.Event) {
+	s := &i.strand
+	both := e.Cookie != s.lostCookie && e.At-s.lostAt < int64(lostWithin)
+	s.lostAt, s.lostCookie = e.At, e.Cookie
+	if !both && e.Count < 3 {
+		i.suspect("nothing sent on a connection was acknowledged in time")
+		return
+	}
+	i.health.dark.Store(true)
+	i.fault(Kernel, "nothing sent to it was acknowledged in time")
 }

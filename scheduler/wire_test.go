@@ -13,6 +13,7 @@ import (
 
 // scriptedKernel is a source whose events the test makes.
 type scriptedKernel struct {
+	mode   bpf.Mode
 	mu     sync.Mutex
 	rows   map[int]bpf.Counters
 	addrs  []netip.AddrPort
@@ -21,10 +22,10 @@ type scriptedKernel struct {
 }
 
 func newScriptedKernel() *scriptedKernel {
-	return &scriptedKernel{rows: map[int]bpf.Counters{}, free: map[int]bool{}, events: make(chan bpf.Event)}
+	return &scriptedKernel{mode: bpf.Sockops, rows: map[int]bpf.Counters{}, free: map[int]bool{}, events: make(chan bpf.Event)}
 }
 
-func (k *scriptedKernel) Mode() bpf.Mode { return bpf.Sockops }
+func (k *scriptedKernel) Mode() bpf.Mode { return k.mode }
 
 func (k *scriptedKernel) Track(a netip.AddrPort) (int, error) {
 	k.mu.Lock()
@@ -156,6 +157,24 @@ func TestInstanceThatAcknowledgesNothingIsOut(t *testing.T) {
 		if state(t, i, Healthy); i.Stuck() {
 			t.Error("it is stuck though it answers")
 		}
+	})
+}
+
+func TestTracepointsNeedTwoConnectionsToCallAnInstanceSilent(t *testing.T) {
+	hearing(t, func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel) {
+		k.mode = bpf.Tracepoints
+		for n := range int64(3) {
+			k.events <- bpf.Event{Kind: bpf.Timeout, Count: 1, Cookie: 7, At: n * 400 * ms}
+			synctest.Wait()
+			state(t, i, Healthy) // the probe went well
+		}
+		k.events <- bpf.Event{Kind: bpf.Timeout, Count: 1, Cookie: 8, At: 5000 * ms}
+		synctest.Wait()
+		state(t, i, Healthy)
+		e.set(func(e *scripted) { e.down = engine.ErrTimeout })
+		k.events <- bpf.Event{Kind: bpf.Timeout, Count: 1, Cookie: 9, At: 5300 * ms}
+		synctest.Wait()
+		state(t, i, Ejected)
 	})
 }
 

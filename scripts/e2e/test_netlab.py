@@ -33,11 +33,14 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ne
 
 ENGINES = 4
 FAR = 50.0  # ms
-# For each rung of --kernel, the seconds in which an engine has to be out:
-# "off" is a connection that cannot be made (1 s) where a new one is wanted, else
-# health.stall (3 s) or two probes, behind a scrape that hangs (2 s).
+# For each rung of --kernel, the seconds in which an engine has to be out. A cut
+# cable is found by the first retransmission time-out, 0.4 s, where the kernel
+# tells; else by a connection that cannot be made (1 s) where a new one is wanted,
+# by health.stall (3 s) or two probes.
 OUT = {
     "sockops": {"kill -9": 0.1, "exit": 0.1, "cable cut": 1.0},
+    "tracepoints": {"kill -9": 0.1, "exit": 0.1, "cable cut": 2.0},
+    "tcp_info": {"kill -9": 0.5, "exit": 0.5, "cable cut": 2.0},
     "off": {"kill -9": 0.5, "exit": 0.5, "cable cut": 8.0},
 }
 
