@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"penstock/bpf"
+	"penstock/scheduler/engine"
 	"penstock/scheduler/telemetry"
 )
 
@@ -42,16 +43,18 @@ func (i seen) model() string {
 }
 
 func collectLoad(w *telemetry.Writer, all []seen) {
-	gauge := func(name, help string, value func(i seen) float64) {
+	gauge := func(name string, needs engine.Signals, help string, value func(i seen) float64) {
 		w.Family(name, "gauge", help)
 		for _, i := range all {
-			w.Sample(name, value(i), "instance", i.Name, "model", i.model())
+			if i.Known.Has(needs) { // what is not known is no zero
+				w.Sample(name, value(i), "instance", i.Name, "model", i.model())
+			}
 		}
 	}
-	gauge("penstock_instance_running", "Requests that the engine runs, as it last said.", func(i seen) float64 { return float64(i.Running) })
-	gauge("penstock_instance_waiting", "Requests in the engine's own queue, as it last said.", func(i seen) float64 { return float64(i.Waiting) })
-	gauge("penstock_instance_kv_usage_ratio", "Part of the engine's KV cache in use, as it last said.", func(i seen) float64 { return i.KVUsage })
-	gauge("penstock_instance_in_flight", "Requests of this gateway at the instance now.", func(i seen) float64 { return float64(i.InFlight) })
+	gauge("penstock_instance_running", engine.HasRunning, "Requests that the engine runs, as it last said; absent while that is not believed.", func(i seen) float64 { return float64(i.Running) })
+	gauge("penstock_instance_waiting", engine.HasWaiting, "Requests in the engine's own queue, as it last said; absent while that is not believed.", func(i seen) float64 { return float64(i.Waiting) })
+	gauge("penstock_instance_kv_usage_ratio", engine.HasKVUsage, "Part of the engine's KV cache in use, as it last said; absent while that is not believed.", func(i seen) float64 { return i.KVUsage })
+	gauge("penstock_instance_in_flight", 0, "Requests of this gateway at the instance now.", func(i seen) float64 { return float64(i.InFlight) })
 	w.Family("penstock_instance_requests_total", "counter", "Requests given to the instance, retries included.")
 	for _, i := range all {
 		w.Int("penstock_instance_requests_total", int64(i.Requests), "instance", i.Name)
@@ -114,6 +117,14 @@ func collectScrapes(w *telemetry.Writer, all []seen) {
 	for _, i := range all {
 		for _, s := range i.Signals {
 			w.Int("penstock_signal_alive", one(s.Alive), "instance", i.Name, "signal", s.Name)
+		}
+	}
+	w.Family("penstock_signal_dead", "gauge", "1 at each signal that decisions do not believe, by what speaks against it.")
+	for _, i := range all {
+		for _, s := range i.Signals {
+			if !s.Alive {
+				w.Int("penstock_signal_dead", 1, "instance", i.Name, "signal", s.Name, "why", s.Why)
+			}
 		}
 	}
 }

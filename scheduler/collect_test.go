@@ -28,10 +28,17 @@ func TestMetricsSayWhatInstancesDo(t *testing.T) {
 		`penstock_instance_ejections_total{instance="b",reason="timeout"} 1`,
 		`penstock_signal_alive{instance="a",signal="waiting"} 1`,
 		`penstock_signal_alive{instance="b",signal="waiting"} 0`,
+		`penstock_signal_dead{instance="b",signal="waiting",why="not heard yet"} 1`,
 		`penstock_decision_seconds_bucket{le="1e-06"} 1`,
 	} {
 		if !strings.Contains(page, line+"\n") {
 			t.Errorf("the page lacks %s", line)
+		}
+	}
+	for _, series := range []string{`penstock_instance_running{instance="b"`, `penstock_instance_waiting{instance="b"`,
+		`penstock_instance_kv_usage_ratio{instance="b"`, `penstock_signal_dead{instance="a",signal="waiting"`} {
+		if strings.Contains(page, series) {
+			t.Errorf("%s is not known, and has a value", series)
 		}
 	}
 	seen := map[string]bool{}

@@ -33,6 +33,7 @@ type health struct {
 	mu       sync.Mutex // over changes of the above, and over the rest
 	reason   string     // of the state, for people
 	since    time.Time  // when it came to its state
+	told     time.Time  // when it was last said why it starts
 	flaps    int        // ejections since it last had its whole share
 	errSince time.Time  // when the first of errs came
 	errMoved uint64     // row.moved then
@@ -208,7 +209,10 @@ func (i *Instance) wait(reason string) {
 	i.count()
 	if State(h.state.Load()) == Starting && h.reason != reason {
 		h.reason = reason
-		i.log.Info("instance is starting", "reason", reason)
+		if now := time.Now(); now.Sub(h.told) > time.Second { // a refused probe and a refused reading take turns
+			h.told = now
+			i.log.Info("instance is starting", "reason", reason)
+		}
 		return
 	}
 	i.become(Starting, reason)

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"fmt"
 	"time"
 
 	"penstock/scheduler/engine"
@@ -18,6 +19,9 @@ const (
 	// liesProven is how many reports in a row have to contradict our account:
 	// one may have crossed with what it is compared to.
 	liesProven = 3
+	// absentAfter is how many reports may be without what decisions want: some
+	// engines show a series only once they have something to show.
+	absentAfter = 3
 	// proofTime is the least that a proof takes: engines publish some figures
 	// once a second.
 	proofTime = time.Second
@@ -29,6 +33,8 @@ const (
 	// kvShare is the part of the KV cache that our own requests must fill
 	// before a usage of 0 is untrue.
 	kvShare = 0.05
+	// percent is the most that a usage says that is one of a hundred.
+	percent = 101
 )
 
 // judge decides which signals of an instance are believed. It belongs to the
@@ -50,6 +56,15 @@ type judge struct {
 	liesSince time.Time // the first of them
 	empty     int       // reports in a row that had an empty cache that cannot be
 
+	beyond     int    // reports in a row whose cache usage is beyond 1
+	impossible string // what the first of them was; empty: there are none
+
+	// What there was to read, since the engine came.
+	heardOf, mapped  engine.Signals
+	reports          int
+	err              error  // why nothing could be read last; nil: it could
+	lacks, toldLacks string // of what the operator mapped, in words
+
 	claims  claims
 	sent    uint64    // row.sent at the last report
 	stillAt time.Time // since when the claims have been the same, with nothing of ours in it
@@ -66,6 +81,10 @@ type claims struct {
 // under way both before it was asked for and after.
 func (j *judge) heard(i *Instance, r *engine.Reading, streams int64, now time.Time) {
 	moved, ended := i.row.moved.Load(), i.row.ended.Load()
+	j.err, j.lacks, j.mapped = nil, r.Lacks, r.Mapped
+	j.heardOf |= r.Has
+	j.reports++
+	j.doubtUsage(r)
 	if tokens := r.PromptTokens + r.GenerationTokens; tokens != j.tokens || j.tokensAt.IsZero() {
 		j.tokens, j.tokensAt, j.moved, j.ended, j.still = tokens, now, moved, ended, false
 	} else {
@@ -97,9 +116,51 @@ func (j *judge) heard(i *Instance, r *engine.Reading, streams int64, now time.Ti
 	}
 }
 
+// missed notes that nothing could be read.
+func (j *judge) missed(err error) { j.err = err }
+
+// rest forgets what there was to read: the engine has gone, or shows less when
+// it is back.
+func (j *judge) rest() { j.heardOf, j.reports = 0, 0 }
+
+// doubtUsage looks for a cache usage that is none. Whoever says 23 means per
+// cent, and means 0.5 per cent by 0.5: after a few such the signal stays dead,
+// until the engine is another.
+func (j *judge) doubtUsage(r *engine.Reading) {
+	switch restarted := r.PromptTokens+r.GenerationTokens < j.tokens; {
+	case r.KVUsage > 1:
+		j.beyond++
+		if j.impossible == "" {
+			j.impossible = fmt.Sprintf("kv_usage %.4g is beyond 1", r.KVUsage)
+			if r.KVUsage <= percent {
+				j.impossible += ": is kv_usage_scale 0.01 missing?"
+			}
+		}
+	case j.beyond < liesProven || restarted:
+		j.beyond, j.impossible = 0, ""
+	}
+}
+
+// evidence is what people have to know of the signals, in words.
+func (j *judge) evidence(gone bool) string {
+	missing := j.missing(gone)
+	if missing != "" && j.impossible != "" {
+		missing += "; "
+	}
+	return missing + j.impossible
+}
+
+// missing says why something cannot be read.
+func (j *judge) missing(gone bool) string {
+	if gone {
+		return j.err.Error()
+	}
+	return j.lacks
+}
+
 // death is what speaks against the n-th signal, given the words that the last
-// report had and how old it may be.
-func (j *judge) death(i *Instance, n int, has engine.Signals, oldest time.Duration, now time.Time) uint32 {
+// report had, whether the page is gone, and how old a report may be.
+func (j *judge) death(i *Instance, n int, has engine.Signals, gone bool, oldest time.Duration, now time.Time) uint32 {
 	s := &i.signals[n]
 	bit := signalSources[n].has
 	age := s.age(now)
@@ -110,7 +171,9 @@ func (j *judge) death(i *Instance, n int, has engine.Signals, oldest time.Durati
 		return alive
 	case !i.attended(): // nobody asks it
 		return unread
-	case age < 0 && has == 0, age >= 0 && age > oldest:
+	case gone:
+		return absent
+	case has == 0, age > oldest:
 		return unread
 	case !has.Has(bit):
 		return absent
@@ -120,7 +183,7 @@ func (j *judge) death(i *Instance, n int, has engine.Signals, oldest time.Durati
 		return untrue
 	case (n == sigRunning || n == sigWaiting || n == sigKVUsage) && j.stale:
 		return untrue
-	case n == sigKVUsage && j.empty >= liesProven && !s.changed.Load():
+	case n == sigKVUsage && (j.impossible != "" || j.empty >= liesProven && !s.changed.Load()):
 		return untrue
 	}
 	return alive

@@ -261,6 +261,7 @@ func (k *keeper) scrape(ctx context.Context) {
 // requests: after a few misses our own account has to do.
 func (k *keeper) unread(err error) {
 	k.inst.scrapeErrors.Inc()
+	k.judge.missed(err)
 	k.badScrapes++
 	if k.badScrapes == badScrapes {
 		k.inst.log.Warn("metrics cannot be read; the router's own account has to do", "err", err)

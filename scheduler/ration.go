@@ -2,32 +2,63 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	// rationLines is how many lines are logged of one instance in rationFor:
-	// more than come of a start, or of an outage.
-	rationLines = 8
-	rationFor   = time.Minute
+	// stateLines and otherLines are how many lines of one kind are logged of one
+	// instance in rationFor: more than come of a start, or of an outage.
+	stateLines = 8
+	otherLines = 4
+	rationFor  = time.Minute
+	// mostWords bounds how many different messages are counted.
+	mostWords = 16
 )
 
 // ration is the log of one instance. One that flaps would drown all others; of
 // what it has to say past its ration, the last is said when the time is over,
-// with how many were left out. Every change is in the metrics.
+// with what was left out. Changes of its state, and warnings, have rations of
+// their own: no chatter may cost the line that it is out. Every change is in the
+// metrics.
 type ration struct {
 	slog.Handler // everybody's
 
 	mu    sync.Mutex
-	since time.Time // when the first line of the ration was logged
-	lines int       // of it
-	left  int       // out, since it was spent
-	last  slog.Record
+	since time.Time      // when the first line of the rations was logged
+	lines [4]int         // of each
+	left  map[string]int // out, since one was spent: how many of which message
+	last  slog.Record    // of them, a change of state where there is one
 }
 
 func newRation(log *slog.Logger) *slog.Logger { return slog.New(&ration{Handler: log.Handler()}) }
+
+// ofState says whether the line tells a change of the instance's state: it says
+// what that was.
+func ofState(line *slog.Record) (is bool) {
+	line.Attrs(func(a slog.Attr) bool {
+		is = a.Key == "was"
+		return !is
+	})
+	return is
+}
+
+// kindOf is which ration the line is of, and how many lines that has.
+func kindOf(line *slog.Record) (kind, most int) {
+	most = otherLines
+	if ofState(line) {
+		kind, most = 2, stateLines
+	}
+	if line.Level >= slog.LevelWarn {
+		kind++
+	}
+	return kind, most
+}
 
 // Handle logs a line, or puts it aside.
 func (r *ration) Handle(ctx context.Context, line slog.Record) error {
@@ -37,29 +68,50 @@ func (r *ration) Handle(ctx context.Context, line slog.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if r.left == 0 && now.Sub(r.since) >= rationFor {
-		r.since, r.lines = now, 0
+	if r.left == nil && now.Sub(r.since) >= rationFor {
+		r.since, r.lines = now, [4]int{}
 	}
-	if r.lines < rationLines {
-		r.lines++
+	kind, most := kindOf(&line)
+	if r.lines[kind] < most {
+		r.lines[kind]++
 		return r.Handler.Handle(ctx, line)
 	}
-	if r.left == 0 {
+	if r.left == nil {
+		r.left = make(map[string]int)
 		time.AfterFunc(r.since.Add(rationFor).Sub(now), r.catchUp)
 	}
-	r.left++
-	r.last = line.Clone()
+	if _, known := r.left[line.Message]; known || len(r.left) < mostWords {
+		r.left[line.Message]++
+	}
+	if ofState(&line) || !ofState(&r.last) {
+		r.last = line.Clone()
+	}
 	return nil
 }
 
-// catchUp logs the last of the lines that were left out, and begins anew.
+// catchUp logs the last of the lines that were left out, names the others, and
+// begins anew.
 func (r *ration) catchUp() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	line := r.last
-	if r.left > 1 {
-		line.AddAttrs(slog.Int("left_out", r.left-1))
+	r.left[line.Message]--
+	if others := r.others(); others != "" {
+		line.AddAttrs(slog.String("left_out", others))
 	}
-	r.since, r.lines, r.left, r.last = time.Now(), 1, 0, slog.Record{}
+	r.since, r.lines, r.left, r.last = time.Now(), [4]int{}, nil, slog.Record{}
+	kind, _ := kindOf(&line)
+	r.lines[kind]++
 	_ = r.Handler.Handle(context.Background(), line)
+}
+
+// others are what was left out beside the last: "instance is out ×3, …".
+func (r *ration) others() string {
+	var told []string
+	for _, words := range slices.Sorted(maps.Keys(r.left)) {
+		if n := r.left[words]; n > 0 {
+			told = append(told, fmt.Sprintf("%s ×%d", words, n))
+		}
+	}
+	return strings.Join(told, ", ")
 }

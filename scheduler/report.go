@@ -2,6 +2,9 @@ package scheduler
 
 import "penstock/scheduler/engine"
 
+// mostUsage bounds a usage that is none.
+const mostUsage = 1e6
+
 // report publishes what the engine said, but for which of it is believed. before
 // and ended are our account's words of when it was asked.
 func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
@@ -9,7 +12,8 @@ func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
 	mine := max(before, i.row.inFlight.Load())
 	i.said.running.Store(running)
 	i.said.waiting.Store(waiting)
-	i.said.kvUsage.Store(int64(r.KVUsage * 1e6))
+	usage := int64(min(r.KVUsage, mostUsage) * 1e6)
+	i.said.kvUsage.Store(usage)
 	i.said.kvSize.Store(r.KVCapacityTokens)
 	i.said.foreign.Store(max(running+waiting-mine, 0))
 	i.said.ended.Store(ended)
@@ -29,11 +33,21 @@ func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
 	at := r.At.UnixNano()
 	i.heardAt.Store(at)
 	for n, value := range [sigProgress]int64{
-		running, waiting, int64(r.KVUsage * 1e6), int64(r.PromptTokens + r.GenerationTokens), int64(r.PrefixHits),
+		running, waiting, usage, int64(r.PromptTokens + r.GenerationTokens), int64(r.PrefixHits),
 	} {
 		if r.Has.Has(signalSources[n].has) {
 			i.signals[n].said(value, at)
 		}
+	}
+}
+
+// tellEvidence publishes what people have to know of the signals.
+func (i *Instance) tellEvidence(text string) {
+	switch was := i.evidence.Load(); {
+	case text == "" && was != nil:
+		i.evidence.Store(nil)
+	case text != "" && (was == nil || *was != text):
+		i.evidence.Store(&text)
 	}
 }
 

@@ -39,12 +39,13 @@ type signal struct {
 	since   atomic.Int64 // when it took its value
 	changed atomic.Bool  // it had another value once
 	death   atomic.Uint32
+	told    atomic.Bool // that it is not believed
 }
 
 // Why a signal is not believed.
 const (
 	alive  = iota
-	unread // not heard yet, or not lately
+	unread // not heard yet, or not lately: what it died of before that stays the reason
 	absent // the engine does not say it
 	frozen // it stays as it is while our own account proves that the engine works
 	untrue // it contradicts our own account

@@ -18,8 +18,9 @@ type Status struct {
 	Models  []string
 	Changes []Change // of the state, the latest, oldest first
 
-	Running, Waiting int     // as the engine last said
-	KVUsage          float64 // 0..1
+	Known            engine.Signals // of the three that follow, those that are believed: the rest is 0 and means nothing
+	Running, Waiting int            // as the engine last said
+	KVUsage          float64        // 0..1
 	KVCapacityTokens int
 	InFlight         int // ours
 	PrefillTokens    int // prompt tokens of ours that wait for their first token
@@ -35,18 +36,24 @@ type Signal struct {
 	Alive   bool          // believed
 	Why     string        // it is not
 	Changed bool          // it had another value once
+
+	told bool // that it is not believed
 }
 
 // Status reads the instance's account. It is for people: it allocates.
 func (i *Instance) Status() Status {
 	state, reason, _ := i.standing()
-	live := i.live()
 	s := Status{
 		State: state, Reason: reason, Engine: *i.kind.Load(),
-		InFlight: int(i.row.inFlight.Load()), PrefillTokens: int(i.row.prefill.Load()), Requests: i.picked.Load(),
+		Known: i.live() & (engine.HasRunning | engine.HasWaiting | engine.HasKVUsage), InFlight: int(i.row.inFlight.Load()), PrefillTokens: int(i.row.prefill.Load()), Requests: i.picked.Load(),
 	}
-	if live != 0 {
-		s.Running, s.Waiting = int(i.said.running.Load()), int(i.said.waiting.Load())
+	if s.Known.Has(engine.HasRunning) {
+		s.Running = int(i.said.running.Load())
+	}
+	if s.Known.Has(engine.HasWaiting) {
+		s.Waiting = int(i.said.waiting.Load())
+	}
+	if s.Known.Has(engine.HasKVUsage) {
 		s.KVUsage = float64(i.said.kvUsage.Load()) / 1e6
 	}
 	if v := i.version.Load(); v != nil {
@@ -62,7 +69,7 @@ func (i *Instance) Status() Status {
 		}
 	}
 	s.Signals = i.tellSignals(time.Now())
-	s.Reason = cmp.Or(s.Reason, tellDead(s.Signals))
+	s.Reason = cmp.Or(s.Reason, i.tellDead(s.Signals))
 	return s
 }
 
@@ -71,9 +78,9 @@ func (i *Instance) tellSignals(now time.Time) (told []Signal) {
 		sig, death := &i.signals[n], i.signals[n].death.Load()
 		t := Signal{
 			Name: signalSources[n].name, Source: "metrics", Age: sig.age(now), Alive: death == alive,
-			Why: deaths[death], Changed: sig.changed.Load(),
+			Why: deaths[death], Changed: sig.changed.Load(), told: sig.told.Load(),
 		}
-		if t.Age < 0 && !t.Alive {
+		if t.Age < 0 && death == unread {
 			t.Why = "not heard yet"
 		}
 		switch {
@@ -90,17 +97,25 @@ func (i *Instance) tellSignals(now time.Time) (told []Signal) {
 	return told
 }
 
-// tellDead says which signals died, in a line. One that was never heard is not
-// dead, the engine just has none.
-func tellDead(signals []Signal) string {
+// tellDead says in a line which signals died, those that the log has named, and
+// what speaks against them.
+func (i *Instance) tellDead(signals []Signal) string {
 	var dead []string
 	for _, s := range signals {
-		if !s.Alive && s.Age >= 0 {
+		if s.told && !s.Alive {
 			dead = append(dead, s.Name+" "+s.Why)
 		}
 	}
-	if dead == nil {
+	evidence := i.evidence.Load()
+	switch {
+	case dead == nil && evidence == nil:
 		return ""
+	case dead == nil:
+		return *evidence
 	}
-	return "signals not believed: " + strings.Join(dead, ", ")
+	told := "signals not believed: " + strings.Join(dead, ", ")
+	if evidence != nil {
+		told += "; " + *evidence
+	}
+	return told
 }

@@ -46,7 +46,8 @@ var faultParameters = map[string][]string{
 	faultSlow: {"factor"}, faultStatus: {"code", "ratio"}, faultCut: {"tokens"},
 }
 
-const faultKinds = "hang, refuse, reset, exit, slow, status, cut, stall, asleep, scaling, loading, metrics_gone, metrics_frozen or metrics_renamed"
+// FaultKinds are all kinds, for people.
+const FaultKinds = "hang, refuse, reset, exit, slow, status, cut, stall, asleep, scaling, loading, metrics_gone, metrics_frozen or metrics_renamed"
 
 // UnmarshalJSON reads {"kind": …, "for": "10s", …} and refuses what does not
 // belong to the kind.
@@ -57,11 +58,11 @@ func (f *Fault) UnmarshalJSON(raw []byte) error {
 	}
 	*f = Fault{Factor: 10, Code: 503, Ratio: 1}
 	if json.Unmarshal(given["kind"], &f.Kind) != nil {
-		return fmt.Errorf(`kind: want %s`, faultKinds)
+		return fmt.Errorf(`kind: want %s`, FaultKinds)
 	}
 	parameters, ok := faultParameters[f.Kind]
 	if !ok {
-		return fmt.Errorf("kind: unknown %q: want %s", f.Kind, faultKinds)
+		return fmt.Errorf("kind: unknown %q: want %s", f.Kind, FaultKinds)
 	}
 	for key, value := range given {
 		if err := f.set(key, value, parameters); err != nil {

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"penstock/cmd/penstock/config"
+	"penstock/scheduler"
 )
 
 type checkCmd struct {
@@ -25,6 +27,20 @@ func (c *checkCmd) Run(out io.Writer) error {
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(os.Stderr, "penstock:", w)
 	}
+	if err := checkSources(cfg); err != nil {
+		return err
+	}
 	_, err = out.Write(cfg.Effective())
+	return err
+}
+
+// checkSources reads what serve would read before it begins: discovery.file.
+func checkSources(cfg *config.Config) error {
+	log := newLog(config.Log{Level: slog.LevelWarn}, os.Stderr)
+	s, err := scheduler.New(cfg.Scheduler, log)
+	if err != nil {
+		return err
+	}
+	_, err = newDiscoverers(cfg, s, log)
 	return err
 }

@@ -26,7 +26,7 @@ func newDiscoverers(cfg *config.Config, s *scheduler.Scheduler, log *slog.Logger
 		parse := func(content []byte) ([]discovery.Target, error) { return cfg.ParseInstances(from.File, content) }
 		d.file = &discovery.File{Path: from.File, Parse: parse, Set: setter(s, "file"), Log: log}
 		if err := d.file.Load(); err != nil {
-			return nil, usage(err)
+			return nil, from.WrongFile(err)
 		}
 	}
 	if n := from.DNS; n.Name != "" {
@@ -56,6 +56,20 @@ func (d *discoverers) registration(cfg *config.Config) *admin.Registration {
 		return nil
 	}
 	return &admin.Registration{Registry: d.registry, Token: cfg.Discovery.Register.Token, Check: cfg.Target}
+}
+
+// standing is how each source stands.
+func (d *discoverers) standing() (all []discovery.Status) {
+	if d.file != nil {
+		all = append(all, d.file.Status())
+	}
+	if d.dns != nil {
+		all = append(all, d.dns.Status())
+	}
+	if d.registry != nil {
+		all = append(all, d.registry.Status())
+	}
+	return all
 }
 
 // runs are the sources' goroutines.

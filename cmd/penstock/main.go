@@ -28,6 +28,7 @@ type commands struct {
 	Sim      simCmd      `cmd:"" help:"Simulated engines that speak vLLM's HTTP, streams and metrics."`
 	Bench    benchCmd    `cmd:"" help:"Load an OpenAI-compatible endpoint and measure it."`
 	Register registerCmd `cmd:"" help:"Runs beside an engine: registers it with a router, for as long as it runs."`
+	Drain    drainCmd    `cmd:"" help:"Take an instance out gently, or let it have requests again."`
 	Version  versionCmd  `cmd:"" help:"Version, commit, Go version, and the kernel's part."`
 
 	Gateway   laterCmd `cmd:"" group:"Not there yet" help:"The data plane alone."`
@@ -36,7 +37,6 @@ type commands struct {
 	Top       laterCmd `cmd:"" group:"Not there yet" help:"A live table of a running router."`
 	Explain   laterCmd `cmd:"" group:"Not there yet" help:"Why a request went where it went."`
 	Replay    laterCmd `cmd:"" group:"Not there yet" help:"What another policy would have done."`
-	Drain     laterCmd `cmd:"" group:"Not there yet" help:"Take an instance out gently."`
 	Doctor    laterCmd `cmd:"" group:"Not there yet" help:"Look over the machine."`
 }
 

@@ -112,6 +112,39 @@ func TestCheckPrintsWhatServeWouldDo(t *testing.T) {
 	}
 }
 
+// What serve would refuse at its start, check does, in the same words.
+func TestCheckReadsTheFileOfInstances(t *testing.T) {
+	dir := t.TempDir()
+	list, file := filepath.Join(dir, "list.yaml"), filepath.Join(dir, "p.yaml")
+	if err := os.WriteFile(file, []byte("listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ndiscovery: {file: list.yaml}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(want string) {
+		t.Helper()
+		for _, command := range []string{"check", "serve"} {
+			if status := start(t, command, "-c", file); status.end() != exitUsage || status.errs.String() != "penstock: "+want+"\n" {
+				t.Errorf("%s said %s, want %s", command, &status.errs, want)
+			}
+		}
+	}
+	f(file + ":3: discovery.file: " + list + ": no such file or directory")
+	g := func(content, want string) {
+		t.Helper()
+		if err := os.WriteFile(list, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f(want)
+	}
+	g("instances:\n- url: http://a:1\n- {ulr: http://b:1}\n", list+`:3: instances[1].ulr: unknown key (did you mean "url"?)`)
+	g("instances:\n- {url: http://a:1, name: x}\n- {url: http://b:1, name: x}\n", list+":3: instances[1].name: x stands twice")
+	if err := os.WriteFile(list, []byte("instances: [{url: 'http://a:1'}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, out, errs := command("check", "-c", file); status != 0 || errs != "" || !strings.Contains(out, "file: list.yaml") {
+		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+}
+
 func TestVersionSaysWhatItIs(t *testing.T) {
 	_, out, _ := command("version")
 	for _, want := range []string{"penstock " + version, commit, "go1.", "kernel"} {

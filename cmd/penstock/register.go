@@ -16,41 +16,46 @@ import (
 )
 
 type registerCmd struct {
-	Scheduler string `required:"" placeholder:"URL" help:"The router's admin port, such as http://10.0.0.2:8081."`
-	Instance  string `placeholder:"URL" help:"The engine, as the router reaches it: http://10.0.0.11:8000."`
-	Name      string `placeholder:"NAME" help:"What it is called in metrics and logs. (host:port)"`
-	Engine    string `placeholder:"KIND" help:"Its engine, as in the configuration. (the router finds out)"`
-	TokenFile string `placeholder:"FILE" help:"Holds the token of discovery.register.token_file. (none)"`
-	Config    string `short:"c" placeholder:"FILE" help:"The managed service's JSON of an engine service: port and model come from it. (none)"`
+	Scheduler []string `required:"" sep:"none" placeholder:"URL" help:"The router's admin port, such as http://10.0.0.2:8081; repeat for more routers."`
+	Instance  string   `placeholder:"URL" help:"The engine, as the router reaches it: http://10.0.0.11:8000."`
+	Name      string   `placeholder:"NAME" help:"What it is called in metrics and logs. (host:port)"`
+	Engine    string   `placeholder:"KIND" help:"Its engine, as in the configuration. (the router finds out)"`
+	TokenFile string   `placeholder:"FILE" help:"Holds the token of discovery.register.token_file. (none)"`
+	Config    string   `short:"c" placeholder:"FILE" help:"The managed service's JSON of an engine service: port and model come from it. (none)"`
 }
 
 // Help is more of register --help.
 func (registerCmd) Help() string {
 	return "Runs beside an engine, before it is up too. The registration ends with this process: at once if it is told to end (SIGTERM); " +
 		"if its connection breaks, others get the requests within milliseconds, and it is over after two seconds; after the router's ttl if the machine falls silent. " +
-		"Whatever the router answers but a 400, it tries again.\n\n" +
+		"Whatever the router answers but a 400, it tries again. With several routers there is one registration with each, and each goes on whatever the others say.\n\n" +
 		"Example: penstock register --scheduler http://10.0.0.2:8081 --instance http://10.0.0.11:8000 --token-file /etc/penstock/register.token"
 }
 
 func (c *registerCmd) Run(_ io.Writer) error {
 	log := newLog(config.Log{Level: slog.LevelInfo}, os.Stderr)
-	r, err := c.registrar(log)
-	if err != nil {
-		return usage(err)
+	var all registrars
+	for _, scheduler := range c.Scheduler {
+		r, err := c.registrar(scheduler, log)
+		if err != nil {
+			return usage(err)
+		}
+		all = append(all, r)
 	}
-	ctx, end := untilSignal(log)
+	ctx, end := untilSignal(log, "taking the registration back")
 	defer end()
-	return r.run(ctx)
+	return all.run(ctx)
 }
 
-func (c *registerCmd) registrar(log *slog.Logger) (*registrar, error) {
-	u, err := url.Parse(c.Scheduler)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("--scheduler: %q: need a URL such as http://10.0.0.2:8081", c.Scheduler)
+// registrar keeps the registration with one router.
+func (c *registerCmd) registrar(scheduler string, log *slog.Logger) (*registrar, error) {
+	u, err := adminBase(scheduler)
+	if err != nil {
+		return nil, err
 	}
-	r := &registrar{scheduler: u.Scheme + "://" + u.Host, id: rand.Text(), body: map[string]any{}, log: log, every: time.Second}
+	r := &registrar{id: rand.Text(), body: map[string]any{}, log: log.With("scheduler", u.String()), every: time.Second}
 	if r.tokenFile = c.TokenFile; c.TokenFile != "" {
-		if r.token, err = config.ReadToken(c.TokenFile); err != nil {
+		if r.api.token, err = config.ReadToken(c.TokenFile); err != nil {
 			return nil, fmt.Errorf("--token-file: %w", err)
 		}
 	}
@@ -77,10 +82,11 @@ func (c *registerCmd) registrar(log *slog.Logger) (*registrar, error) {
 		}
 	}
 	if i, err := url.Parse(instance); err == nil && isLoopback(i.Hostname()) && !isLoopback(u.Hostname()) {
-		log.Warn("the router is on another machine, where this URL leads to itself", "instance", instance, "scheduler", r.scheduler)
+		r.log.Warn("the router is on another machine, where this URL leads to itself", "instance", instance)
 	}
 	// One connection, kept: its end is what tells the router.
-	r.http = http.Client{Timeout: registerTimeout, Transport: &http.Transport{MaxConnsPerHost: 1, IdleConnTimeout: 0, DialContext: r.dial}}
+	r.api.base = u.String()
+	r.api.http = http.Client{Timeout: registerTimeout, Transport: &http.Transport{MaxConnsPerHost: 1, IdleConnTimeout: 0, DialContext: r.dial}}
 	return r, nil
 }
 

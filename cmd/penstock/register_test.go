@@ -12,7 +12,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"penstock/cmd/penstock/config"
@@ -62,7 +64,7 @@ func until(t *testing.T, what string, is func() bool) {
 // ended with.
 func register(t *testing.T, c registerCmd) (stop func() error) {
 	t.Helper()
-	r, err := c.registrar(quiet)
+	r, err := c.registrar(c.Scheduler[0], quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +81,7 @@ func TestRegisteredEngineGetsRequests(t *testing.T) {
 	if status, body := fetch(t, "POST", r.urls()[0]+"/v1/completions", `{"model":"m","prompt":"a"}`); status != 503 {
 		t.Errorf("an empty fleet answers %d: %s", status, body)
 	}
-	stop := register(t, registerCmd{Scheduler: r.adminURL(), Instance: engines(t, 1)[0], Name: "gpu-1", TokenFile: token})
+	stop := register(t, registerCmd{Scheduler: []string{r.adminURL()}, Instance: engines(t, 1)[0], Name: "gpu-1", TokenFile: token})
 	until(t, "the instance", func() bool { i := r.sched.Named("gpu-1"); return i != nil && i.State().String() == "healthy" })
 	if status, body := fetch(t, "POST", r.urls()[0]+"/v1/completions", `{"model":"m","prompt":"a","max_tokens":1}`); status != 200 {
 		t.Errorf("%d: %s", status, body)
@@ -94,12 +96,12 @@ func TestRegistrationWithoutTheTokenIsRefused(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
 	os.WriteFile(token, []byte("sk-token\n"), 0o600)
 	r := registering(t, "discovery: {register: {token_file: "+token+"}}")
-	c := registerCmd{Scheduler: r.adminURL(), Instance: "http://127.0.0.1:1"}
-	g, err := c.registrar(quiet)
+	c := registerCmd{Scheduler: []string{r.adminURL()}, Instance: "http://127.0.0.1:1"}
+	g, err := c.registrar(c.Scheduler[0], quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.announce(t.Context()); err == nil || !strings.Contains(err.Error(), "(401): need the token") {
+	if _, err := g.announce(t.Context()); err == nil || !strings.Contains(err.Error(), "(401): there is no token") {
 		t.Errorf("got %v", err)
 	}
 	if status, _ := fetch(t, "POST", r.adminURL()+"/api/v1/instances/x/drain", ""); status != 401 {
@@ -177,7 +179,7 @@ func TestRegistrarKeepsTryingWhateverIsRefused(t *testing.T) {
 		}))
 		defer s.Close()
 		var log lockedBuffer
-		g, err := (&registerCmd{Scheduler: s.URL, Instance: "http://127.0.0.1:1"}).registrar(slog.New(slog.NewTextHandler(&log, nil)))
+		g, err := (&registerCmd{Scheduler: []string{s.URL}, Instance: "http://127.0.0.1:1"}).registrar(s.URL, slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +211,7 @@ func TestTokenThatIsMendedIsTaken(t *testing.T) {
 	os.WriteFile(mine, []byte("sk-wrong\n"), 0o600)
 	r := registering(t, "discovery: {register: {token_file: "+right+"}}")
 	var log lockedBuffer
-	g, err := (&registerCmd{Scheduler: r.adminURL(), Instance: "http://127.0.0.1:1", Name: "a", TokenFile: mine}).registrar(slog.New(slog.NewTextHandler(&log, nil)))
+	g, err := (&registerCmd{Scheduler: []string{r.adminURL()}, Instance: "http://127.0.0.1:1", Name: "a", TokenFile: mine}).registrar(r.adminURL(), slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,8 +311,8 @@ func TestRegistrarIsBackAtOnceWhenItsConnectionBreaks(t *testing.T) {
 	between := newCutter(t, r.adminLn.Addr().String())
 	urls := engines(t, 2)
 	for _, stop := range []func() error{
-		register(t, registerCmd{Scheduler: r.adminURL(), Instance: urls[1], Name: "other"}),
-		register(t, registerCmd{Scheduler: "http://" + between.ln.Addr().String(), Instance: urls[0], Name: "gpu-1"}),
+		register(t, registerCmd{Scheduler: []string{r.adminURL()}, Instance: urls[1], Name: "other"}),
+		register(t, registerCmd{Scheduler: []string{"http://" + between.ln.Addr().String()}, Instance: urls[0], Name: "gpu-1"}),
 	} {
 		defer stop()
 	}
@@ -379,7 +381,7 @@ func TestRegistrarLivesByTheTTLWhereConnectionsDoNotStay(t *testing.T) {
 		io.WriteString(w, `{"name":"a","ttl_ms":600}`)
 	}))
 	defer s.Close()
-	stop := register(t, registerCmd{Scheduler: s.URL, Instance: "http://127.0.0.1:1"})
+	stop := register(t, registerCmd{Scheduler: []string{s.URL}, Instance: "http://127.0.0.1:1"})
 	until(t, "renewals", func() bool { return plain.Load() > 5 })
 	if err := stop(); err != nil || kept.Load() > registerEnds {
 		t.Errorf("%v, %d asked for what cannot be", err, kept.Load())
@@ -388,11 +390,11 @@ func TestRegistrarLivesByTheTTLWhereConnectionsDoNotStay(t *testing.T) {
 
 func TestSecondRegistrarSurvivesTheFirst(t *testing.T) {
 	r := registering(t, "discovery: {register: {ttl: 1h}}")
-	c := registerCmd{Scheduler: r.adminURL(), Instance: engines(t, 1)[0], Name: "a"}
+	c := registerCmd{Scheduler: []string{r.adminURL()}, Instance: engines(t, 1)[0], Name: "a"}
 	first := register(t, c)
 	until(t, "the instance", func() bool { return r.sched.Named("a") != nil })
 	i := r.sched.Named("a")
-	g, err := c.registrar(quiet)
+	g, err := c.registrar(c.Scheduler[0], quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -432,12 +434,126 @@ func TestWrongFileOfInstancesIsFoundAtTheStart(t *testing.T) {
 }
 
 func TestEngineServicesFileRegistersItsPortAndModel(t *testing.T) {
-	c := registerCmd{Scheduler: "http://127.0.0.1:8081", Config: filepath.Join("..", "..", "scripts", "e2e", "fixtures", "llm-service.json")}
-	r, err := c.registrar(quiet)
+	c := registerCmd{Scheduler: []string{"http://127.0.0.1:8081"}, Config: filepath.Join("..", "..", "scripts", "e2e", "fixtures", "llm-service.json")}
+	r, err := c.registrar(c.Scheduler[0], quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.body["url"] != "http://127.0.0.1:8000" || r.body["models"].([]string)[0] != "llama2" {
 		t.Errorf("announces %v", r.body)
+	}
+}
+
+// logOf runs penstock register with what it logs.
+func logOf(t *testing.T, schedulers ...string) (log *lockedBuffer, stop func() error) {
+	t.Helper()
+	log = new(lockedBuffer)
+	var all registrars
+	for _, s := range schedulers {
+		r, err := (&registerCmd{Scheduler: schedulers, Instance: "http://127.0.0.1:1", Name: "a"}).registrar(s, slog.New(slog.NewTextHandler(log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- all.run(ctx) }()
+	return log, func() error { cancel(); return receive(t, ended, "the end of register") }
+}
+
+func TestOneRegistrationWithEachRouter(t *testing.T) {
+	first, second := registering(t, "discovery: {register: {}}"), registering(t, "discovery: {register: {}}")
+	wrong := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) }))
+	defer wrong.Close()
+	log, stop := logOf(t, first.adminURL(), wrong.URL, "http://127.0.0.1:1", second.adminURL())
+	for _, r := range []*router{first, second} {
+		until(t, "the registration", func() bool { return r.sched.Named("a") != nil })
+	}
+	until(t, "what is wrong", func() bool {
+		return strings.Contains(log.String(), "level=ERROR msg=\"given up here; the other routers are not concerned\" scheduler="+wrong.URL) &&
+			strings.Contains(log.String(), `level=WARN msg="the scheduler cannot be reached; trying again" scheduler=http://127.0.0.1:1 err="dial tcp`)
+	})
+	if err := stop(); err == nil {
+		t.Error("one was refused for good, and that is no failure")
+	}
+	for _, r := range []*router{first, second} {
+		until(t, "its end", func() bool { return r.sched.Named("a") == nil })
+	}
+}
+
+func TestRepeatedSchedulersAreAllTaken(t *testing.T) {
+	f := func(status int, want string, args ...string) {
+		t.Helper()
+		got, _, errs := command(append([]string{"register", "--instance", "http://127.0.0.1:1"}, args...)...)
+		if got != status || !strings.Contains(errs, want) {
+			t.Errorf("%v: status %d, %s, want %d with %s", args, got, errs, status, want)
+		}
+	}
+	f(2, `--scheduler: "b:1": need a URL`, "--scheduler", "http://a:1", "--scheduler", "b:1")
+	f(2, "--scheduler: need the router's admin port", "--name", "a")
+}
+
+func TestRegistrationThatTheRouterLostIsMadeAnewAndSaid(t *testing.T) {
+	r := registering(t, "discovery: {register: {ttl: 1s}}")
+	log, stop := logOf(t, r.adminURL())
+	until(t, "the registration", func() bool { return strings.Contains(log.String(), "msg=registered") })
+	if !r.sources.registry.Delete("a", "") { // as after its ttl, while the process was frozen
+		t.Error("it was not there")
+	}
+	until(t, "the next", func() bool { return strings.Count(log.String(), "msg=registered") == 2 })
+	if !strings.Contains(log.String(), "level=WARN msg=\"the scheduler had let the registration go") {
+		t.Errorf("logged %s", log)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDataPortIsToldFromTheAdminPort(t *testing.T) {
+	r := registering(t, "discovery: {register: {}}")
+	data := r.urls()[0]
+	log, stop := logOf(t, data)
+	until(t, "the refusal", func() bool { return strings.Contains(log.String(), "status=404") })
+	if want := "level=WARN msg=\"the scheduler refuses; trying again\" scheduler=" + data + " status=404 reason=\"" + data + " is no admin port"; !strings.Contains(log.String(), want) {
+		t.Errorf("logged %s, want %s", log, want)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatGoesWrongIsSaidAgainEachMinute(t *testing.T) {
+	var log lockedBuffer
+	r := &registrar{log: slog.New(slog.NewTextHandler(&log, nil))}
+	synctest.Test(t, func(t *testing.T) {
+		for range 50 {
+			r.complain("refused", "why")
+			time.Sleep(2 * time.Second)
+		}
+		r.complain("refused", "another why")
+	})
+	got := log.String()
+	for _, want := range []string{"tries=1\n", "tries=31\n", "tries=51\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it lacks %q: %s", want, got)
+		}
+	}
+	if strings.Count(got, "\n") != 3 {
+		t.Errorf("logged %s", got)
+	}
+}
+
+// It has no answers under way that might finish.
+func TestRegisterSaysWhatASignalMeans(t *testing.T) {
+	var log lockedBuffer
+	ctx, end := untilSignal(slog.New(slog.NewTextHandler(&log, nil)), "taking the registration back")
+	defer end()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, ctx.Done(), "the end")
+	if got := log.String(); !strings.Contains(got, `msg="taking the registration back; a second signal ends at once" signal=terminated`) || strings.Contains(got, "draining") {
+		t.Errorf("logged %s", got)
 	}
 }

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +30,8 @@ const (
 	// each answer, and the registration lives by its time alone.
 	registerStays = time.Second
 	registerEnds  = 3
+	// complainAgain is how often the log repeats what goes wrong.
+	complainAgain = time.Minute
 )
 
 // probing makes the kernel ask each second whether the connection is there at
@@ -42,18 +41,38 @@ var probing = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: tim
 
 // registrar keeps one registration alive.
 type registrar struct {
-	scheduler string // scheme://host:port
-	token     string
+	api       adminAPI
 	tokenFile string // "": none
 	id        string // tells this process from another for the same engine
 	body      map[string]any
-	http      http.Client
-	log       *slog.Logger
+	log       *slog.Logger // names the scheduler
 
 	every time.Duration // between renewals
 	conn  atomic.Pointer[endingConn]
-	ends  int    // of the connection, in a row, that came too soon
-	state string // the last thing that was said
+	ends  int // of the connection, in a row, that came too soon
+
+	state  string    // the last thing that was said
+	saidAt time.Time // when
+	tries  int       // in vain, in a row
+}
+
+// registrars keep one registration each, with a router each.
+type registrars []*registrar
+
+// run ends with the last of them: those that a router refuses for good leave the
+// others alone.
+func (all registrars) run(ctx context.Context) error {
+	errs := make([]error, len(all))
+	var under sync.WaitGroup
+	for n, r := range all {
+		under.Go(func() {
+			if errs[n] = r.run(ctx); errs[n] != nil && len(all) > 1 {
+				r.log.Error("given up here; the other routers are not concerned", "err", errs[n])
+			}
+		})
+	}
+	under.Wait()
+	return cmp.Or(errs...)
 }
 
 // dial makes a connection whose end is heard of: the transport reads from it
@@ -92,7 +111,6 @@ func (c *endingConn) isOver() bool {
 
 // run registers and renews until ctx ends, and then takes the registration back.
 func (r *registrar) run(ctx context.Context) error {
-	failures := 0
 	var name string
 	for {
 		said, err := r.announce(ctx)
@@ -103,19 +121,22 @@ func (r *registrar) run(ctx context.Context) error {
 		case errors.As(err, &refused) && refused.final():
 			return err
 		case refused != nil:
-			failures++
 			r.readToken()
-			r.say("the scheduler refuses; trying again", refused.Error(), "err", err)
+			r.complain("the scheduler refuses; trying again", refused.message, "status", refused.status, "reason", refused.message)
 		case err != nil:
-			failures, r.ends = failures+1, 0
-			r.say("the scheduler cannot be reached; trying again", "", "err", err)
+			r.ends = 0
+			r.complain("the scheduler cannot be reached; trying again", "", "err", err)
 		default:
-			failures, name = 0, said.Name
+			if said.fresh && name != "" {
+				r.log.Warn("the scheduler had let the registration go: it was started anew, or heard nothing for too long")
+				r.state = ""
+			}
+			r.tries, name = 0, said.Name
 			r.every = said.every()
-			r.say("registered", said.Name, "instance", said.Name, "scheduler", r.scheduler)
+			r.say("registered", said.Name, "instance", said.Name)
 		}
-		if failures > 0 {
-			pause(ctx, min(50*time.Millisecond<<min(failures, 10), registerBackoff))
+		if r.tries > 0 {
+			pause(ctx, min(50*time.Millisecond<<min(r.tries, 10), registerBackoff))
 		} else {
 			r.rest(ctx)
 		}
@@ -131,7 +152,7 @@ func (r *registrar) readToken() {
 		return
 	}
 	if token, err := config.ReadToken(r.tokenFile); err == nil {
-		r.token = token
+		r.api.token = token
 	}
 }
 
@@ -159,7 +180,7 @@ func (r *registrar) rest(ctx context.Context) {
 		if time.Since(began) >= registerStays {
 			r.ends = 0
 		} else if r.ends++; !r.stands() {
-			r.log.Warn("something closes the connection after each answer; the registration lives by its ttl alone", "scheduler", r.scheduler)
+			r.log.Warn("something closes the connection after each answer; the registration lives by its ttl alone")
 		}
 	}
 }
@@ -175,10 +196,23 @@ func (r *registrar) say(state, detail string, more ...any) {
 	}
 }
 
+// complain logs what goes wrong once, and again while it lasts, with how many
+// times it was tried.
+func (r *registrar) complain(state, detail string, more ...any) {
+	r.tries++
+	key, now := state+detail, time.Now()
+	if key == r.state && now.Sub(r.saidAt) < complainAgain {
+		return
+	}
+	r.state, r.saidAt = key, now
+	r.log.Warn(state, append(more, "tries", r.tries)...)
+}
+
 // registered is the scheduler's answer.
 type registered struct {
 	Name  string `json:"name"`
 	TTLms int64  `json:"ttl_ms"`
+	fresh bool   // it was not there before
 }
 
 // every is how often to renew: two renewals may be lost.
@@ -192,10 +226,11 @@ func (r *registrar) announce(ctx context.Context) (said registered, err error) {
 	if err != nil {
 		return said, err
 	}
-	answer, err := r.call(ctx, http.MethodPost, "/api/v1/instances", body)
+	status, answer, err := r.call(ctx, http.MethodPost, "/api/v1/instances", body)
 	if err == nil {
 		err = json.Unmarshal(answer, &said)
 	}
+	said.fresh = status == http.StatusCreated
 	return said, err
 }
 
@@ -206,7 +241,7 @@ func (r *registrar) withdraw(name string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	if _, err := r.call(ctx, http.MethodDelete, "/api/v1/instances/"+url.PathEscape(name), nil); err != nil {
+	if _, _, err := r.call(ctx, http.MethodDelete, "/api/v1/instances/"+url.PathEscape(name), nil); err != nil {
 		r.log.Warn("the registration could not be taken back; it ends by itself", "err", err)
 		return nil
 	}
@@ -214,55 +249,15 @@ func (r *registrar) withdraw(name string) error {
 	return nil
 }
 
-// refusedError is the scheduler's no.
-type refusedError struct {
-	status  int
-	message string
-}
-
-func (e *refusedError) Error() string {
-	return fmt.Sprintf("the scheduler refuses (%d): %s", e.status, e.message)
-}
-
 // final says whether asking again is of no use. Only what is malformed stays so: a
 // name becomes free, a token is put in order, registration is turned on.
 func (e *refusedError) final() bool { return e.status == http.StatusBadRequest }
 
-const maxAnswer = 64 << 10
-
-func (r *registrar) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, r.scheduler+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(admin.Owner, r.id)
+// call is the API's, for this registration.
+func (r *registrar) call(ctx context.Context, method, path string, body []byte) (status int, answer []byte, err error) {
+	headers := []string{admin.Owner, r.id}
 	if r.stands() {
-		req.Header.Set(admin.KeepAlive, "1")
+		headers = append(headers, admin.KeepAlive, "1")
 	}
-	if r.token != "" {
-		req.Header.Set("Authorization", "Bearer "+r.token)
-	}
-	resp, err := r.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode >= 300 {
-		return nil, &refusedError{resp.StatusCode, said(answer)}
-	}
-	return answer, nil
-}
-
-// said is the sentence in an error's body.
-func said(body []byte) string {
-	var e struct{ Error struct{ Message string } }
-	if json.Unmarshal(body, &e) == nil && e.Error.Message != "" {
-		return e.Error.Message
-	}
-	return strings.TrimSpace(string(body[:min(len(body), 200)]))
+	return r.api.call(ctx, method, path, body, headers...)
 }

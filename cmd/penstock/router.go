@@ -62,10 +62,13 @@ func (r *router) wire(cfg *config.Config, log *slog.Logger) (err error) {
 		Mode: bpf.Mode(cfg.Kernel.Mode), Cgroup: cfg.Kernel.Cgroup, Pin: cfg.Kernel.Pin, Sample: r.gateway.Sample, Log: log,
 	})
 	r.sched.Hear(r.kernel)
+	if r.kernel.Mode() != bpf.Off {
+		r.gateway.Hear()
+	}
 	r.admin = admin.New(admin.Options{
 		Gateway: r.gateway, Scheduler: r.sched, Kernel: r.kernel.Mode(), Build: admin.Build{Version: version, Commit: commit}, Host: cfg.Admin,
 		YAML: cfg.Effective(), JSON: cfg.EffectiveJSON(), Log: log,
-		Registration: r.sources.registration(cfg),
+		Registration: r.sources.registration(cfg), Discovery: r.sources.standing,
 	})
 	r.push = admin.Push{URLs: cfg.Push.URLs, Every: cfg.Push.Every, Labels: cfg.Push.Labels, From: r.admin, Log: log}
 	return nil
@@ -140,13 +143,18 @@ func (r *router) run(ctx context.Context, ready func()) error {
 			}
 		})
 	}
-	part(1, r.sched.Run)
+	greeted := make(chan struct{})
+	afterwards := func(run func(context.Context) error) func(context.Context) error {
+		return func(ctx context.Context) error { <-greeted; return run(ctx) }
+	}
+	part(1, afterwards(r.sched.Run)) // what these have to say comes after the greeting
 	part(2, func(ctx context.Context) error { return r.admin.Serve(ctx, r.adminLn) })
 	for n, run := range sources {
-		part(3+n, run)
+		part(3+n, afterwards(run))
 	}
 	parts.Go(func() { r.push.Run(beside) })
 	parts.Go(func() {
+		defer close(greeted)
 		select {
 		case <-r.gateway.Ready():
 			ready()

@@ -89,7 +89,7 @@ func (c *serveCmd) serve(out io.Writer, cfg *config.Config, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	ctx, end := untilSignal(log)
+	ctx, end := untilSignal(log, "draining: answers under way may finish")
 	defer end()
 	return r.run(ctx, func() { greet(out, cfg, r, log) })
 }
@@ -136,9 +136,10 @@ func isExposed(listen string) bool {
 	return err != nil || !ip.IsLoopback()
 }
 
-// untilSignal gives a context that SIGTERM or SIGINT ends; a second one ends
-// the process at once. end waits for the goroutine behind it.
-func untilSignal(log *slog.Logger) (ctx context.Context, end func()) {
+// untilSignal gives a context that SIGTERM or SIGINT ends, with what that means
+// in words; a second one ends the process at once. end waits for the goroutine
+// behind it.
+func untilSignal(log *slog.Logger, words string) (ctx context.Context, end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
@@ -148,7 +149,7 @@ func untilSignal(log *slog.Logger) (ctx context.Context, end func()) {
 		for {
 			select {
 			case s := <-signals:
-				heed(s, cancel, log)
+				heed(s, cancel, log, words)
 			case <-over:
 				return
 			}
@@ -162,7 +163,7 @@ func untilSignal(log *slog.Logger) (ctx context.Context, end func()) {
 	}
 }
 
-func heed(s os.Signal, cancel context.CancelFunc, log *slog.Logger) {
+func heed(s os.Signal, cancel context.CancelFunc, log *slog.Logger, words string) {
 	switch s {
 	case syscall.SIGHUP:
 		log.Warn("SIGHUP: reloading is not there yet; nothing was changed")
@@ -170,7 +171,7 @@ func heed(s os.Signal, cancel context.CancelFunc, log *slog.Logger) {
 		log.Warn("SIGUSR2: upgrading in place is not there yet; nothing was changed")
 	default:
 		signal.Reset(syscall.SIGTERM, syscall.SIGINT) // the next one ends the process
-		log.Info("draining: answers under way may finish; a second signal ends at once", "signal", s.String())
+		log.Info(words+"; a second signal ends at once", "signal", s.String())
 		cancel()
 	}
 }

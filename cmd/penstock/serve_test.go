@@ -205,6 +205,27 @@ func TestGreeting(t *testing.T) {
 	f(`^\|$`, config.Flags{Admin: "127.0.0.1:0", LogLevel: "error", LogFormat: "json"})
 }
 
+func TestGreetingComesBeforeWhatTheInstancesDo(t *testing.T) {
+	cfg, err := config.Load("", config.Flags{Instances: engines(t, 3), Listen: []string{"127.0.0.1:0"}, Admin: "127.0.0.1:0", Kernel: "off"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var both lockedBuffer
+	r, err := newRouter(cfg, newLog(cfg.Log, &both))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.run(ctx, func() { greet(&both, cfg, r, quiet) }) }()
+	until(t, "all three", func() bool { return strings.Count(both.String(), "instance is healthy") == 3 })
+	cancel()
+	greeted, first := strings.Index(both.String(), "penstock dev: "), strings.Index(both.String(), "instance is healthy")
+	if err := receive(t, ended, "the end"); err != nil || greeted < 0 || greeted > first {
+		t.Errorf("%v: %s", err, both.String())
+	}
+}
+
 func TestErrorsAreJSONWhereTheLogIs(t *testing.T) {
 	var c serveCmd
 	var logged, errs strings.Builder

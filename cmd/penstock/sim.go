@@ -22,6 +22,7 @@ type simCmd struct {
 	Profile     string        `default:"8b-h100" placeholder:"NAME" help:"How fast: 8b-h100, 32b-h100x2, 70b-h100x4, 7b-a10, instant. (${default})"`
 	TimeScale   float64       `default:"1" placeholder:"X" help:"10: everything ten times faster. (${default})"`
 	IdleTimeout time.Duration `default:"5s" placeholder:"TIME" help:"When an idle connection is closed. (${default})"`
+	IdleLeast   time.Duration `placeholder:"TIME" help:"Close idle connections at random between this and the above."`
 	APIKey      string        `name:"api-key" placeholder:"KEY" help:"Wanted under /v1."`
 	Seed        uint64        `default:"1" placeholder:"N" help:"Of output lengths and of what faults meet. (${default})"`
 
@@ -33,11 +34,18 @@ type simCmd struct {
 	KVEvents         int `name:"kv-events" placeholder:"PORT" help:"Publish KV events (not there yet)."`
 }
 
+// Help is more of sim --help.
+func (simCmd) Help() string {
+	return "An instance fails on demand (docs/faults.md has every way): POST /_sim/fault with a kind of " + sim.FaultKinds + ", DELETE heals.\n\n" +
+		"Example: penstock sim --instances 4, and then\n" +
+		`curl http://127.0.0.1:9100/_sim/fault -d '{"kind": "hang", "for": "10s"}'`
+}
+
 func (c *simCmd) config() sim.Config {
 	return sim.Config{
 		Listen: c.Listen, Instances: c.Instances, Model: c.Model, Engine: c.Engine, Profile: c.Profile,
 		MaxNumSeqs: c.MaxNumSeqs, MaxBatchedTokens: c.MaxBatchedTokens, MaxModelLen: c.MaxModelLen,
-		KVBlocks: c.KVBlocks, BlockSize: c.BlockSize, TimeScale: c.TimeScale, IdleTimeout: c.IdleTimeout,
+		KVBlocks: c.KVBlocks, BlockSize: c.BlockSize, TimeScale: c.TimeScale, IdleTimeout: c.IdleTimeout, IdleLeast: c.IdleLeast,
 		APIKey: c.APIKey, Seed: c.Seed, KVEvents: c.KVEvents,
 		Exit: func(int) { os.Exit(exitFailed) },
 	}

@@ -38,6 +38,8 @@ func accustomed(args []string) []string {
 var (
 	strayArgument = regexp.MustCompile(`^unexpected argument (\S+)`)
 	missingFlag   = regexp.MustCompile(`^missing flags: --url`)
+	noScheduler   = regexp.MustCompile(`^missing flags: --scheduler`)
+	noInstance    = regexp.MustCompile(`^expected "<name>"`)
 	missingValue  = regexp.MustCompile(`^--([a-z-]+): (?:missing value|expected .*\(<EOL>\))`)
 	noFile        = regexp.MustCompile(`^--config: expected`)
 	noDuration    = regexp.MustCompile(`^--([a-z-]+): expected duration.* but got "([^"]*)"`)
@@ -51,6 +53,10 @@ func plainly(err error, command string) error {
 	switch {
 	case missingFlag.MatchString(said):
 		return errors.New("--url: need the endpoint, such as http://127.0.0.1:8080")
+	case noScheduler.MatchString(said):
+		return errors.New("--scheduler: need the router's admin port, such as http://10.0.0.2:8081")
+	case noInstance.MatchString(said):
+		return errors.New("which instance? http://127.0.0.1:8081/ lists them")
 	case noFile.MatchString(said):
 		return errors.New("-c needs a file")
 	case missingValue.MatchString(said):

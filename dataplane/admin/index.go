@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"penstock/scheduler"
 )
@@ -14,12 +15,17 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, "Penstock %s\n\n", s.Build)
 	st := s.Gateway.Stats()
 	fmt.Fprintf(w, "%d requests inside, %d of them held; %d answered, %d refused or failed\n\n", st.Current, st.Pending, st.Requests, st.Errors)
-	fmt.Fprintf(w, "%-28s %-9s %8s %8s %6s %9s\n", "instance", "state", "running", "waiting", "KV", "in flight")
+	fmt.Fprintf(w, "%-28s %-9s %11s %11s %11s %9s\n", "instance", "state", "running", "waiting", "KV", "in flight")
 	for _, i := range s.Scheduler.Instances() {
 		x := i.Status()
-		fmt.Fprintf(w, "%-28s %-9s %8s %8s %6s %9d  %s\n", i.Name, x.State, heard(&x, "running", "%d", x.Running), heard(&x, "waiting", "%d", x.Waiting),
+		fmt.Fprintf(w, "%-28s %-9s %11s %11s %11s %9d  %s\n", i.Name, x.State, heard(&x, "running", "%d", x.Running), heard(&x, "waiting", "%d", x.Waiting),
 			heard(&x, "kv_usage", "%.0f%%", 100*x.KVUsage), x.InFlight, x.Reason)
 	}
+	fmt.Fprint(w, `
+running, waiting, KV: as the engine's own metrics say, with their age if it is above 2 s; -: not heard, or not believed
+in flight: as this router counts itself
+`)
+	s.tellDiscovery(w)
 	fmt.Fprint(w, `
 /metrics              for Prometheus or VictoriaMetrics
 /api/v1/instances     the same as above, whole, in JSON
@@ -29,13 +35,21 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 `)
 }
 
-// heard is v as the engine's signal said it, or - where nothing is heard of it.
+// oldAge is from when on the page says how old something is.
+const oldAge = 2 * time.Second
+
+// heard is v as the engine's signal said it, with its age if it is old, or -
+// where it is not known.
 func heard(x *scheduler.Status, signal, format string, v any) string {
-	known := slices.ContainsFunc(x.Signals, func(s scheduler.Signal) bool { return s.Name == signal && s.Alive && s.Age >= 0 })
-	if !known {
+	at := slices.IndexFunc(x.Signals, func(s scheduler.Signal) bool { return s.Name == signal && s.Alive && s.Age >= 0 })
+	if at < 0 {
 		return "-"
 	}
-	return fmt.Sprintf(format, v)
+	text := fmt.Sprintf(format, v)
+	if age := x.Signals[at].Age; age > oldAge {
+		text += fmt.Sprintf(" (%.0f s)", age.Seconds())
+	}
+	return text
 }
 
 // String is the version, with the commit where that does not say it already.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"penstock/scheduler"
+	"penstock/scheduler/engine"
 )
 
 // instance is one instance as the API shows it. What a later part of Penstock
@@ -18,9 +19,9 @@ type instance struct {
 	Models   []string `json:"models"`
 	State    string   `json:"state"`
 	Reason   string   `json:"reason"`
-	Running  int      `json:"running"`
-	Waiting  int      `json:"waiting"`
-	KVUsage  float64  `json:"kv_usage"`
+	Running  *int     `json:"running"` // null, as the two below: not known
+	Waiting  *int     `json:"waiting"`
+	KVUsage  *float64 `json:"kv_usage"`
 	KVTokens int      `json:"kv_capacity_tokens"`
 	InFlight int      `json:"in_flight"`
 	Pending  int      `json:"pending"`
@@ -91,8 +92,9 @@ func (s *Server) show(i *scheduler.Instance) instance {
 	st := i.Status()
 	in := instance{
 		Name: i.Name, URL: i.URL, Engine: string(st.Engine), Version: st.Version, Models: append([]string{}, st.Models...),
-		State: st.State.String(), Reason: st.Reason, Running: st.Running, Waiting: st.Waiting,
-		KVUsage: st.KVUsage, KVTokens: st.KVCapacityTokens, InFlight: st.InFlight, Pending: s.Gateway.PendingAt(i),
+		State: st.State.String(), Reason: st.Reason,
+		Running: known(&st, engine.HasRunning, st.Running), Waiting: known(&st, engine.HasWaiting, st.Waiting),
+		KVUsage: known(&st, engine.HasKVUsage, st.KVUsage), KVTokens: st.KVCapacityTokens, InFlight: st.InFlight, Pending: s.Gateway.PendingAt(i),
 		Prefill: st.PrefillTokens, Requests: st.Requests, Kernel: showKernel(i), Signals: make(map[string]signal, len(st.Signals)), Changes: []change{},
 	}
 	for _, sig := range st.Signals {
@@ -107,6 +109,14 @@ func (s *Server) show(i *scheduler.Instance) instance {
 		in.Changes = append(in.Changes, change{c.Time, c.From.String(), c.To.String(), c.Reason})
 	}
 	return in
+}
+
+// known is v, or nil where the engine's word for it is missing or not believed.
+func known[T any](st *scheduler.Status, needs engine.Signals, v T) *T {
+	if !st.Known.Has(needs) {
+		return nil
+	}
+	return &v
 }
 
 func (s *Server) instances(w http.ResponseWriter, _ *http.Request) {

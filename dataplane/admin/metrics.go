@@ -21,6 +21,7 @@ type Build struct{ Version, Commit string }
 func (s *Server) Collect(w *telemetry.Writer) {
 	s.Gateway.Collect(w)
 	s.Scheduler.Collect(w)
+	s.collectDiscovery(w)
 	w.Family("penstock_kernel_source", "gauge", "1 at the rung that the kernel's counters come from.")
 	for _, mode := range bpf.Modes {
 		on := int64(0)

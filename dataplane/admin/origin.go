@@ -18,11 +18,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch reads := r.Method == http.MethodGet || r.Method == http.MethodHead; {
 		case !reads && isForeign(r):
-			fail(w, http.StatusForbidden, "foreign_origin", "a page of another site may change nothing here")
+			s.refuse(w, r, http.StatusForbidden, "foreign_origin", "a page of another site may change nothing here")
 		case !s.trusts(r.Host) && !s.mayNameItself(r, reads):
-			fail(w, http.StatusForbidden, "unknown_host", r.Host+": this port does not know that name of its own: use its address, or the name in the configuration's admin:")
+			s.refuse(w, r, http.StatusForbidden, "unknown_host", r.Host+": this port does not know that name of its own: use its address, or the name in the configuration's admin:")
 		case !reads && r.ContentLength != 0 && !isJSON(r):
-			fail(w, http.StatusUnsupportedMediaType, "unsupported_media_type", "need a body in JSON that says so: Content-Type: application/json")
+			s.refuse(w, r, http.StatusUnsupportedMediaType, "unsupported_media_type", "need a body in JSON that says so: Content-Type: application/json")
 		default:
 			next.ServeHTTP(w, r)
 		}

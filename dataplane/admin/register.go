@@ -52,7 +52,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(r.Header.Get(Owner)) > maxOwner {
-		fail(w, http.StatusBadRequest, "invalid_request", Owner+": 128 bytes at most")
+		s.refuse(w, r, http.StatusBadRequest, "invalid_request", Owner+": 128 bytes at most")
 		return
 	}
 	var a announcement
@@ -61,21 +61,21 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	if err := body.Decode(&a); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			fail(w, http.StatusRequestEntityTooLarge, "body_too_large", "a registration has 64 KiB at most")
+			s.refuse(w, r, http.StatusRequestEntityTooLarge, "body_too_large", "a registration has 64 KiB at most")
 			return
 		}
-		fail(w, http.StatusBadRequest, "invalid_request", `the body: `+err.Error()+`; want {"url": "http://10.0.0.11:8000"}, and if you like name, engine, models, max_in_flight`)
+		s.refuse(w, r, http.StatusBadRequest, "invalid_request", `the body: `+err.Error()+`; want {"url": "http://10.0.0.11:8000"}, and if you like name, engine, models, max_in_flight`)
 		return
 	}
 	switch {
 	case a.Type == "queue":
-		fail(w, http.StatusConflict, "conflict", "a service queue may not be in a router's group: two schedulers would feed one engine")
+		s.refuse(w, r, http.StatusConflict, "conflict", "a service queue may not be in a router's group: two schedulers would feed one engine")
 		return
 	case a.Type != "":
-		fail(w, http.StatusBadRequest, "invalid_request", "type: not known here: leave it out")
+		s.refuse(w, r, http.StatusBadRequest, "invalid_request", "type: not known here: leave it out")
 		return
 	case a.KVEvents != "":
-		fail(w, http.StatusBadRequest, "invalid_request", "kv_events: not there yet: leave it out")
+		s.refuse(w, r, http.StatusBadRequest, "invalid_request", "kv_events: not there yet: leave it out")
 		return
 	}
 	s.put(w, r, discovery.Target{URL: a.URL, Name: a.Name, Engine: a.Engine, Models: a.Models, MaxInFlight: a.MaxInFlight})
@@ -84,11 +84,11 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 func (s *Server) put(w http.ResponseWriter, r *http.Request, t discovery.Target) {
 	t, err := s.Registration.Check(t)
 	if err != nil {
-		fail(w, http.StatusBadRequest, "invalid_request", err.Error())
+		s.refuse(w, r, http.StatusBadRequest, "invalid_request", err.Error())
 		return
 	}
 	if i := s.Scheduler.Named(t.Name); i != nil && i.URL != t.URL && !i.Leaving() {
-		fail(w, http.StatusConflict, "conflict", "instance "+t.Name+": "+i.URL+" has this name already")
+		s.refuse(w, r, http.StatusConflict, "conflict", "instance "+t.Name+": "+i.URL+" has this name already")
 		return
 	}
 	var conn any
@@ -98,9 +98,9 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, t discovery.Target)
 	fresh, err := s.Registration.Registry.Put(t, r.Header.Get(Owner), conn)
 	switch {
 	case errors.Is(err, discovery.ErrRegistryFull):
-		fail(w, http.StatusServiceUnavailable, "registry_full", err.Error())
+		s.refuse(w, r, http.StatusServiceUnavailable, "registry_full", err.Error())
 	case err != nil:
-		fail(w, http.StatusConflict, "conflict", t.Name+": "+err.Error())
+		s.refuse(w, r, http.StatusConflict, "conflict", t.Name+": "+err.Error())
 	case fresh:
 		answer(w, http.StatusCreated, s.registered(t))
 	default:
@@ -123,7 +123,7 @@ func (s *Server) deregister(w http.ResponseWriter, r *http.Request) {
 	case gone:
 		w.WriteHeader(http.StatusNoContent)
 	case i != nil && !i.Leaving():
-		fail(w, http.StatusConflict, "conflict", name+" did not register: take it out of the configuration, the file or DNS that names it, or drain it")
+		s.refuse(w, r, http.StatusConflict, "conflict", name+" did not register: take it out of the configuration, the file or DNS that names it, or drain it")
 	default:
 		noInstance(w, name)
 	}
@@ -151,7 +151,7 @@ func (s *Server) drain(on bool) http.HandlerFunc {
 // mayChange says whether registrations are taken, and from this client.
 func (s *Server) mayChange(w http.ResponseWriter, r *http.Request) bool {
 	if s.Registration == nil {
-		fail(w, http.StatusNotFound, "registration_off", "registration is not turned on: the configuration's discovery.register does it")
+		s.refuse(w, r, http.StatusNotFound, "registration_off", "registration is not turned on: the configuration's discovery.register does it")
 		return false
 	}
 	return s.authorized(w, r)
@@ -162,7 +162,11 @@ func (s *Server) authorized(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
-	fail(w, http.StatusUnauthorized, "invalid_token", "need the token of discovery.register.token_file: Authorization: Bearer TOKEN")
+	said := "the token is not that of discovery.register.token_file"
+	if r.Header.Get("Authorization") == "" {
+		said = "there is no token: need that of discovery.register.token_file, as Authorization: Bearer TOKEN"
+	}
+	s.refuse(w, r, http.StatusUnauthorized, "invalid_token", said)
 	return false
 }
 

@@ -14,6 +14,7 @@ import (
 	"penstock/bpf"
 	"penstock/dataplane"
 	"penstock/scheduler"
+	"penstock/scheduler/discovery"
 	"penstock/scheduler/telemetry"
 )
 
@@ -27,7 +28,8 @@ type Options struct {
 	JSON      []byte // the same
 	Log       *slog.Logger
 
-	Registration *Registration // nil: instances cannot register
+	Registration *Registration             // nil: instances cannot register
+	Discovery    func() []discovery.Status // how the sources of instances stand; nil: there are none
 
 	// Host is the address that the port was configured with, host:port: a name
 	// there is one that it trusts.
@@ -41,6 +43,7 @@ type Server struct {
 	http    http.Server
 	names   []string // that the port is called by, beside its addresses
 	private bool     // only this machine reaches it; set by Serve
+	refused refusals
 }
 
 // idleFor is how long a connection without a request stays.
@@ -98,6 +101,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /api/v1/instances", s.instances)
 	mux.HandleFunc("GET /api/v1/instances/{name}", s.instance)
+	mux.HandleFunc("GET /api/v1/discovery", s.discovery)
 	mux.HandleFunc("GET /api/v1/config", s.config)
 	mux.HandleFunc("GET /{$}", s.index)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -172,6 +176,8 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case s.Gateway.Draining():
 		fail(w, http.StatusServiceUnavailable, "draining", "the router is shutting down")
+	case len(s.Scheduler.Instances()) == 0:
+		fail(w, http.StatusServiceUnavailable, "no_instance", "no instance yet: none is configured, found or registered; /api/v1/discovery says how they are looked for")
 	case !s.Gateway.Routable():
 		fail(w, http.StatusServiceUnavailable, "no_instance", "no instance is alive")
 	default:

@@ -127,6 +127,11 @@ func TestInstancesAreShown(t *testing.T) {
 			t.Errorf("an instance lacks %s", key)
 		}
 	}
+	for _, key := range []string{"running", "waiting", "kv_usage"} {
+		if a[key] != nil {
+			t.Errorf("%s of an engine that was never reached: %v, want null", key, a[key])
+		}
+	}
 	signals := a["signals"].(map[string]any)["waiting"].(map[string]any)
 	if signals["age_ms"] != nil || signals["alive"] != false {
 		t.Errorf("a signal that was never heard: %v", signals)

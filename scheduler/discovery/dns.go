@@ -37,10 +37,13 @@ type DNS struct {
 	Set     Set
 	Log     *slog.Logger
 
-	list    []Target
-	empties int
-	failing string // the last failure that was said
+	list     []Target
+	empties  int
+	standing standing
 }
+
+// Status is how the name stands. Any goroutine may ask.
+func (d *DNS) Status() Status { return d.standing.show("dns", d.Name) }
 
 // Run asks again and again until ctx ends: when the records' time is over, but
 // at least every Refresh.
@@ -79,15 +82,16 @@ func (d *DNS) refresh(ctx context.Context) time.Duration {
 	return min(max(ttl, leastTTL), d.Refresh)
 }
 
-// say logs a failure once, and its end.
+// say logs a failure, again while it lasts, and its end.
 func (d *DNS) say(err error) {
-	switch {
-	case err == nil && d.failing != "":
-		d.Log.Info("DNS answers again", "name", d.Name, "instances", len(d.list))
-		d.failing = ""
-	case err != nil && failure(err) != d.failing:
-		d.Log.Warn("instances from DNS are kept as they were", "name", d.Name, "instances", len(d.list), "err", err)
-		d.failing = failure(err)
+	if err == nil {
+		if d.standing.well(len(d.list)) {
+			d.Log.Info("DNS answers again", "name", d.Name, "instances", len(d.list))
+		}
+		return
+	}
+	if say, lasted := d.standing.failed(failure(err), time.Now()); say {
+		d.Log.Warn("discovery.dns: instances are kept as they were", "name", d.Name, "instances", len(d.list), "for", lasted, "err", err)
 	}
 }
 

@@ -3,8 +3,9 @@
 //
 // Each source yields its whole list, every time that it changes, to a function
 // that the caller gives; the scheduler joins the lists. A source that fails
-// (a broken file, a name server that is away) keeps its last list and says so
-// once: nobody loses instances because the finding of them broke.
+// (a broken file, a name server that is away) keeps its last list and says so,
+// once a minute and in its Status: nobody loses instances because the finding of
+// them broke.
 //
 // File.Run, DNS.Run and Registry.Run are one goroutine each, which the caller
 // starts and waits for. The Registry's other methods may be called from any.

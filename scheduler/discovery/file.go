@@ -3,8 +3,10 @@ package discovery
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,15 +34,16 @@ const (
 // File is a list of instances in a file, watched. A new file that takes the old
 // one's name is seen as well as one that is written in place.
 type File struct {
-	Path  string
+	Path  string                                 // whole: errors show it
 	Parse func(content []byte) ([]Target, error) // errors name file, line and key
 	Set   Set
 	Log   *slog.Logger
 
-	last    []byte   // the content in force
-	list    []Target // what it says
-	from    uint64   // the inode that it was read of
-	failing string   // the last failure that was said
+	last []byte   // the content in force
+	list []Target // what it says
+	from uint64   // the inode that it was read of
+
+	standing standing
 
 	seen   stamp // of a file that would take instances away
 	seenAt time.Time
@@ -51,6 +54,9 @@ type stamp struct {
 	inode, size     uint64
 	written, linked time.Time // linked: its ctime, which a rename sets too
 }
+
+// Status is how the file stands. Any goroutine may ask.
+func (f *File) Status() Status { return f.standing.show("file", f.Path) }
 
 // Load reads the file for the first time. A file that cannot be read, or is
 // wrong, is an error here: later it only keeps the old list.
@@ -63,7 +69,10 @@ func (f *File) Load() error {
 	if err != nil {
 		return err
 	}
-	return f.take(content, list, is)
+	if err = f.take(content, list, is); err == nil {
+		f.standing.well(len(list))
+	}
+	return err
 }
 
 // Run follows the file until ctx ends.
@@ -113,7 +122,7 @@ func (f *File) look(now time.Time) (again time.Duration) {
 	content, is, err := f.read()
 	if err == nil && f.last != nil && bytes.Equal(content, f.last) {
 		f.from, f.seen = is.inode, stamp{}
-		f.say(nil)
+		f.say(nil, now)
 		return 0
 	}
 	var list []Target
@@ -126,7 +135,7 @@ func (f *File) look(now time.Time) (again time.Duration) {
 		}
 		err = f.take(content, list, is)
 	}
-	f.say(err)
+	f.say(err, now)
 	return 0
 }
 
@@ -150,15 +159,16 @@ func (f *File) unsettled(list []Target, is stamp, now time.Time) time.Duration {
 	return stableFor - now.Sub(f.seenAt)
 }
 
-// say logs a failure once, and its end.
-func (f *File) say(err error) {
-	switch {
-	case err == nil && f.failing != "":
-		f.Log.Info("the file is right again", "file", f.Path, "instances", len(f.list))
-		f.failing = ""
-	case err != nil && err.Error() != f.failing:
-		f.Log.Error("instances are kept as they were", "err", err)
-		f.failing = err.Error()
+// say logs a failure, again while it lasts, and its end.
+func (f *File) say(err error, now time.Time) {
+	if err == nil {
+		if f.standing.well(len(f.list)) {
+			f.Log.Info("discovery.file: the file is right again", "file", f.Path, "instances", len(f.list))
+		}
+		return
+	}
+	if say, lasted := f.standing.failed(err.Error(), now); say {
+		f.Log.Error("discovery.file: instances are kept as they were", "instances", len(f.list), "for", lasted, "err", err)
 	}
 }
 
@@ -175,14 +185,14 @@ func (f *File) take(content []byte, list []Target, is stamp) error {
 func (f *File) read() (content []byte, is stamp, err error) {
 	fi, err := os.Stat(f.Path)
 	if err != nil {
-		return nil, is, err
+		return nil, is, f.wrong(err)
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > maxFile {
 		return nil, is, fmt.Errorf("%s: need a file of at most %d MiB", f.Path, maxFile>>20)
 	}
 	file, err := os.Open(f.Path)
 	if err != nil {
-		return nil, is, err
+		return nil, is, f.wrong(err)
 	}
 	defer file.Close()
 	if content, err = io.ReadAll(io.LimitReader(file, maxFile)); err != nil {
@@ -196,4 +206,13 @@ func (f *File) read() (content []byte, is stamp, err error) {
 		is.inode, is.linked = st.Ino, time.Unix(st.Ctim.Unix())
 	}
 	return content, is, nil
+}
+
+// wrong says what the system has against the file, without the name of the call.
+func (f *File) wrong(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return fmt.Errorf("%s: %w", f.Path, at.Err)
+	}
+	return err
 }

@@ -44,6 +44,15 @@ type Registry struct {
 	mu      sync.Mutex
 	entries []*registration // in order of arrival
 	changed chan struct{}   // made by Run
+
+	standing standing
+}
+
+// Status is how registration stands: well, unless the scheduler refuses the list.
+func (r *Registry) Status() Status {
+	s := r.standing.show("registration", "")
+	s.Up = s.Error == ""
+	return s
 }
 
 // registration is one entry. Registry.mu guards it.
@@ -213,12 +222,14 @@ func (r *Registry) end(why string, over func(*registration, owner) bool) (any bo
 	if gone == nil {
 		return any
 	}
-	if err := r.set(entries); err != nil {
-		r.Log.Error("registrations are kept as they were", "err", err)
-		return any
-	}
-	for _, t := range gone {
+	for _, t := range gone { // before what comes of it
 		r.Log.Info("registration is over", "instance", t.Name, "reason", why)
+	}
+	if err := r.set(entries); err != nil {
+		if say, lasted := r.standing.failed(err.Error(), time.Now()); say {
+			r.Log.Error("registrations are kept as they were", "for", lasted, "err", err)
+		}
+		return any
 	}
 	return true
 }
@@ -233,6 +244,7 @@ func (r *Registry) set(entries []*registration) error {
 		return err
 	}
 	r.entries = entries
+	r.standing.well(len(entries))
 	return nil
 }
 

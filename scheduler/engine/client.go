@@ -52,12 +52,22 @@ type Client struct {
 	unread  error     // why the last page could not be read
 
 	tally   tally  // of the last page
+	lacks   lacks  // of it
 	metrics target // the full page, where it was last found
 	lean    lean
 	loads   loads
 	about   about
 	health  target
 	models  target
+}
+
+// lacks keeps what is said of a page that does not have all that is mapped, as
+// long as that does not change.
+type lacks struct {
+	profile *profile
+	path    string
+	found   uint64
+	text    string
 }
 
 // target is one thing to ask for, its request kept ready.

@@ -130,7 +130,7 @@ func (c *Custom) sources() []source {
 		for _, s := range c.Fields[name] {
 			parsed, err := s.parse()
 			if err == nil { // else Validate has said so
-				parsed.to = field(f)
+				parsed.to, parsed.own = field(f), true
 				all = append(all, parsed)
 			}
 		}

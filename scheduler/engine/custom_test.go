@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ func TestCustomKind(t *testing.T) {
 			return
 		}
 		want.At, want.Took, want.Kind = got.At, got.Took, Kind(c.Name)
+		want.Mapped = client.profile.mapped
 		if got != want {
 			t.Errorf("%s:\n got %+v\nwant %+v", page, got, want)
 		}
@@ -74,6 +76,62 @@ func TestCustomPaths(t *testing.T) {
 	if models, err := c.Models(t.Context()); err != nil || len(models) != 1 {
 		t.Errorf("got %v, %v", models, err)
 	}
+}
+
+// A name that is mapped and is not on the page is told, and the rest is read.
+func TestMappedSeriesThatIsNotThereIsTold(t *testing.T) {
+	f := func(fields map[string][]Source, page string, has Signals, want string) {
+		t.Helper()
+		e := newFakeEngine(t, "")
+		e.bodies = map[string]string{"/stats": page}
+		c := newTestClient(t, Options{URL: e.URL, Kind: "my_engine", Custom: []Custom{{Name: "my_engine", MetricsPath: "/stats", Fields: fields}}})
+		var r Reading
+		for range 2 {
+			if err := c.Scrape(t.Context(), &r); err != nil || r.Lacks != want || r.Has != has {
+				t.Errorf("%s: lacks %q, has %s, %v; want %q and %s", page, r.Lacks, r.Has, err, want, has)
+			}
+		}
+	}
+	page := "my_running 3\nmy_queue{kind=\"a\"} 2\nsize_info{size=\"many\"} 1\n"
+	f(map[string][]Source{"running": {{Name: "my_running"}}, "waiting": {{Name: "my_queue"}}}, page, HasRunning|HasWaiting, "")
+	f(map[string][]Source{"running": {{Name: "my_runing"}}, "waiting": {{Name: "my_queue"}}}, page, HasWaiting,
+		"mapped running=my_runing is not on /stats")
+	f(map[string][]Source{"running": {{Name: "my_running"}}, "waiting": {{Name: `my_queue{kind="b"}`}}, "kv_tokens": {{Name: "size_info[size]"}}}, page, HasRunning,
+		`mapped waiting=my_queue{kind="b"}, kv_tokens=size_info[size] are not on /stats`)
+	// Several are added up: one that is not there makes the sum too small.
+	f(map[string][]Source{"running": {{Name: "my_running"}, {Name: "mine_too"}}}, page, HasRunning, "mapped running=mine_too is not on /stats")
+	doc := `{"ranks":[{"run":1},{"run":2}],"q":null}`
+	f(map[string][]Source{"running": {{Name: "ranks.*.run"}}, "waiting": {{Name: "ranks.*.wait"}}}, doc, HasRunning, "mapped waiting=ranks.*.wait is not on /stats")
+	f(map[string][]Source{"running": {{Name: "ranks.*.run"}}, "waiting": {{Name: "q"}}}, doc, HasRunning, "mapped waiting=q is not on /stats")
+}
+
+// What the table names is no promise of the operator's.
+func TestOnlyWhatIsMappedIsMissed(t *testing.T) {
+	e := newFakeEngine(t, vllmPage)
+	c := newTestClient(t, Options{URL: e.URL, Custom: []Custom{{Name: "vllm", Fields: map[string][]Source{"kv_usage": {{Name: "vllm:cache_use"}}}}}})
+	var r Reading
+	for range 2 { // the second page is the lean one
+		if err := c.Scrape(t.Context(), &r); err != nil || r.Mapped != HasKVUsage || r.Lacks != "mapped kv_usage=vllm:cache_use is not on /metrics" {
+			t.Errorf("mapped %s, lacks %q, %v", r.Mapped, r.Lacks, err)
+		}
+	}
+}
+
+func TestPageOfTheWrongFormatIsToldInPlainWords(t *testing.T) {
+	f := func(format, page, want string) {
+		t.Helper()
+		e := newFakeEngine(t, page)
+		own := Custom{Name: "mine", Format: format, Fields: map[string][]Source{"running": {{Name: "my_running"}}}}
+		err := newTestClient(t, Options{URL: e.URL, Kind: "mine", Custom: []Custom{own}}).Scrape(t.Context(), &Reading{})
+		if !errors.Is(err, ErrNoSignals) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", format, err, want)
+		}
+	}
+	f(FormatJSON, "# TYPE my_running gauge\nmy_running 3\n", `on the page of 37 bytes: it should be JSON (format: json), and begins with "# TYPE my_running gauge"`)
+	f(FormatJSON, `{"my_running": 3`, `broken JSON, or nested too deep, at byte 16 of 16`)
+	f("", `{"my_running": 3`, `broken JSON, or nested too deep, at byte 16 of 16`)
+	f(FormatPrometheus, `{"my_running": 3}`, "it is JSON, and should not be (format: prometheus)")
+	f(FormatPrometheus, "up 1\n", "looked for my_running")
 }
 
 func TestCustomRefused(t *testing.T) {

@@ -42,6 +42,10 @@ func (e *StatusError) Error() string {
 
 func (e *StatusError) Is(target error) bool { return target == ErrStatus }
 
+// Answered reports whether err is about what the engine said, and not about
+// reaching it: asking again will hear the same.
+func Answered(err error) bool { return answered(err) }
+
 // answered reports whether err is about what the other end said, and not about
 // reaching it.
 func answered(err error) bool {

@@ -41,6 +41,29 @@ func fieldNamed(name string) (field, bool) {
 	return field(i), i >= 0
 }
 
+// bit is the signal that the field is, or is a part of.
+func (f field) bit() Signals {
+	switch f {
+	case running:
+		return HasRunning
+	case waiting:
+		return HasWaiting
+	case kvUsage, kvUsedTokens, kvUsedBlocks:
+		return HasKVUsage
+	case promptTokens, generationTokens:
+		return HasTokens
+	case prefixQueries, prefixHits:
+		return HasPrefix
+	case kvTokens, kvBlocks, blockTokens:
+		return HasCapacity
+	case concurrency, limit:
+		return HasConcurrency
+	case awake:
+		return HasSleep
+	}
+	return 0
+}
+
 // fold joins what two ranks of one instance say. Counts add up. Of the usages
 // the highest tells: a request may be given to that rank. One rank asleep keeps
 // whatever it is given.

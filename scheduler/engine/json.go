@@ -36,7 +36,7 @@ func readJSON(doc []byte, sources []source, t *tally, text *string) error {
 	}
 	w := walk{doc: doc, sources: sources, tally: t, text: text}
 	if !w.value(0, 1<<len(sources)-1) || w.skipSpace() {
-		return fmt.Errorf("%w: no JSON, or too deep, at byte %d of %d", ErrProtocol, w.at, len(doc))
+		return fmt.Errorf("%w: broken JSON, or nested too deep, at byte %d of %d", ErrProtocol, w.at, len(doc))
 	}
 	return nil
 }

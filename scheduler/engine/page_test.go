@@ -55,6 +55,9 @@ engines:
   bladellm:  {running: its_real_name}   # one of the names below: what is not named stays
 ` + "```" + `
 
+A name that is mapped and is not on the page is said in the log and in the instance's ` + "`reason`" + `: "mapped running=my_runing is not on
+/stats"; so is a page that is not there, or is not of its ` + "`format`" + `. A ` + "`kv_usage`" + ` beyond 1 is a percentage without its scale, and not believed.
+
 Fields: `
 
 // writePage is the whole page.

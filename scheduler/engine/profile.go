@@ -35,7 +35,8 @@ type profile struct {
 	// unproven says that nobody has seen this engine's interface.
 	unproven bool
 
-	text textIndex // of page
+	text   textIndex // of page
+	mapped Signals   // what the operator's own sources are of
 }
 
 // format of a metrics page.
@@ -54,6 +55,13 @@ func newProfile(p profile) *profile {
 	}
 	p.health = cmp.Or(p.health, defaultHealth)
 	p.models = cmp.Or(p.models, defaultModels)
+	for n := range p.page {
+		s := &p.page[n]
+		s.n = uint8(n)
+		if s.own {
+			p.mapped |= s.to.bit()
+		}
+	}
 	p.text = newTextIndex(p.page)
 	return &p
 }
@@ -88,13 +96,34 @@ func (p *profile) readsJSON(page []byte) bool {
 	return p.format == jsonDocument || p.format == byContent && isJSON(page)
 }
 
+// mostNamed bounds how many sources one message names.
+const mostNamed = 8
+
+// named joins them, as far as a message bears.
+func named(names []string) string {
+	if len(names) > mostNamed {
+		names = append(names[:mostNamed:mostNamed], "…")
+	}
+	return strings.Join(names, ", ")
+}
+
 // wants names what is looked for on the page, for an error.
-func (p *profile) wants() string {
-	var names []string
+func (p *profile) wants() (names []string) {
 	for _, s := range p.page {
 		if !slices.Contains(names, s.name) {
 			names = append(names, s.name)
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
+}
+
+// lacks names what the operator mapped and no sample was found of: found has a
+// bit for each source that spoke.
+func (p *profile) lacks(found uint64) (names []string) {
+	for n, s := range p.page {
+		if s.own && found>>n&1 == 0 {
+			names = append(names, fieldNames[s.to]+"="+s.name)
+		}
+	}
+	return names
 }

@@ -22,9 +22,14 @@ type Reading struct {
 	Lean    bool   // not from the full page: from the filtered one, or from the load document alone
 	Has     Signals
 
+	// Mapped is what the operator's own mapping of this engine names, and Lacks
+	// says what of it the page does not have, in words; "": nothing.
+	Mapped Signals
+	Lacks  string
+
 	Running float64 // requests in the running batch
 	Waiting float64 // requests in the engine's queue, swapped ones included
-	KVUsage float64 // 0..1
+	KVUsage float64 // 0..1; beyond, the engine says something else under this name
 
 	KVCapacityTokens int64
 	// MaxConcurrency is how many requests of the model's full context length fit

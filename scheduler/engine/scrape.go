@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,7 +33,27 @@ func (c *Client) Scrape(ctx context.Context, r *Reading) error {
 	said.fill(r)
 	r.At, r.Took = at, c.now().Sub(at)
 	r.Kind, r.Version, r.Lean = c.profile.kind, c.about.version, leanly
+	r.Mapped, r.Lacks = c.profile.mapped, c.tellLacks()
 	return nil
+}
+
+// tellLacks says what the operator mapped and the last page does not have.
+func (c *Client) tellLacks() string {
+	if c.profile.mapped == 0 {
+		return ""
+	}
+	if is := (lacks{c.profile, c.metrics.path, c.tally.found, c.lacks.text}); is != c.lacks {
+		c.lacks = is
+		c.lacks.text = ""
+		if names := c.profile.lacks(c.tally.found); names != nil {
+			be := " is"
+			if len(names) > 1 {
+				be = " are"
+			}
+			c.lacks.text = "mapped " + named(names) + be + " not on " + c.metrics.path
+		}
+	}
+	return c.lacks.text
 }
 
 // load reads the load document and the page, as far as they are due. An error
@@ -102,17 +124,34 @@ func (c *Client) readFull(ctx context.Context, deadline time.Time) (int, error) 
 
 // saysNothing is the error of a page without any known metric.
 func (c *Client) saysNothing(page []byte) error {
-	var wanted []string
-	for _, p := range c.table {
-		if c.auto || p == c.profile {
-			wanted = append(wanted, p.wants())
+	return fmt.Errorf("get %s%s: %w of %d bytes: %s", c.origin, c.metrics.path, ErrNoSignals, len(page), c.whyNothing(page))
+}
+
+func (c *Client) whyNothing(page []byte) string {
+	switch p := c.profile; {
+	case p == nil: // one name of each engine tells what is meant
+		var wanted []string
+		for _, p := range c.table {
+			if first := p.wants()[0]; !slices.Contains(wanted, first) {
+				wanted = append(wanted, first)
+			}
 		}
+		return "looked for one of " + named(wanted)
+	case c.unread != nil && !isJSON(page):
+		return fmt.Sprintf("it should be JSON (format: json), and begins with %.40q", firstLine(page))
+	case c.unread != nil:
+		return strings.TrimPrefix(c.unread.Error(), ErrProtocol.Error()+": ")
+	case p.format == prometheus && isJSON(page):
+		return "it is JSON, and should not be (format: prometheus)"
+	default:
+		return "looked for " + named(p.wants())
 	}
-	err := fmt.Errorf("get %s%s: %w of %d bytes: looked for %s", c.origin, c.metrics.path, ErrNoSignals, len(page), strings.Join(wanted, ", "))
-	if c.unread != nil {
-		err = fmt.Errorf("%w: %w", err, c.unread)
-	}
-	return err
+}
+
+// firstLine is what a page begins with.
+func firstLine(page []byte) []byte {
+	line, _, _ := bytes.Cut(bytes.TrimSpace(page), []byte("\n"))
+	return line
 }
 
 // getFull fetches the full page, and remembers where it was: by at most one

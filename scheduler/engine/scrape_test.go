@@ -185,7 +185,21 @@ func TestAutoKind(t *testing.T) {
 	// Nothing known.
 	s.engine.set(func() { s.engine.page = "up 1\n" })
 	s.fails("/metrics/? /metrics", ErrNoSignals, "no known metric on the page of 5 bytes: looked for vllm:num_requests_running, ")
-	s.fails("/metrics", ErrNoSignals, "sglang:num_running_reqs")
+	// It was SGLang's and vLLM's: the others' names help nobody.
+	if err := s.Scrape(t.Context(), &Reading{}); err == nil || strings.Contains(err.Error(), "sglang:") || len(err.Error()) > 400 {
+		t.Errorf("got %v, want no word of sglang", err)
+	}
+}
+
+// A page that says nothing known is answered with one name of each engine, not
+// with two kilobytes of them.
+func TestUnknownPageIsToldInALine(t *testing.T) {
+	s := newScraper(t, "up 1\n", Auto)
+	err := s.Scrape(t.Context(), &Reading{})
+	want := "looked for one of vllm:num_requests_running, sglang:num_running_reqs, lmdeploy:"
+	if !errors.Is(err, ErrNoSignals) || !strings.Contains(err.Error(), want) || len(err.Error()) > 400 {
+		t.Errorf("got %v, want %q", err, want)
+	}
 }
 
 func TestGivenKind(t *testing.T) {

@@ -16,6 +16,8 @@ import (
 // The first three are for the Prometheus text format, the last for JSON.
 type source struct {
 	name  string // as written
+	n     uint8  // which of its page's sources
+	own   bool   // the operator mapped it
 	to    field
 	age   uint8 // 0: the newest name of the field
 	scale float64

@@ -6,6 +6,7 @@ import "math"
 // names of the same thing.
 type tally struct {
 	samples int
+	found   uint64 // the page's sources that have spoken, a bit for each
 	cells   [numFields]cell
 }
 
@@ -18,6 +19,7 @@ type cell struct {
 func (t *tally) add(s *source, v float64) {
 	v *= s.scale
 	t.samples++
+	t.found |= 1 << s.n
 	c := &t.cells[s.to]
 	switch {
 	case !c.set || s.age < c.age:
@@ -64,12 +66,20 @@ func (t *tally) has() Signals {
 	return s
 }
 
+// usageSlack is how far above 1 a usage is rounding. What is further is no
+// usage: a percentage, mostly.
+const usageSlack = 0.01
+
 // usage of the KV cache, 0..1: as said, or as the tokens or blocks in use say.
+// One beyond 1 is left as it is: whoever made it 1 would call the engine full.
 // The engines that leave the division to us have no ranks in one process.
 func (t *tally) usage() (float64, bool) {
 	c := &t.cells
 	switch {
 	case c[kvUsage].set:
+		if v := c[kvUsage].value; v > 1+usageSlack {
+			return v, true
+		}
 		return min(c[kvUsage].value, 1), true
 	case c[kvUsedTokens].set && c[kvTokens].value > 0:
 		return min(c[kvUsedTokens].value/c[kvTokens].value, 1), true

@@ -108,7 +108,8 @@ func TestAges(t *testing.T) {
 	f("vllm:gpu_cache_usage_perc 0.9\nvllm:kv_cache_usage_perc 0\n", Reading{Has: HasKVUsage})
 	f("vllm:kv_cache_usage_perc 0\nvllm:gpu_cache_usage_perc 0.9\n", Reading{Has: HasKVUsage})
 	f("vllm:gpu_cache_usage_perc 0.9\nvllm:gpu_cache_usage_perc 0.5\n", Reading{Has: HasKVUsage, KVUsage: 0.9})
-	f("vllm:kv_cache_usage_perc 1.2\n", Reading{Has: HasKVUsage, KVUsage: 1})
+	f("vllm:kv_cache_usage_perc 1.01\n", Reading{Has: HasKVUsage, KVUsage: 1}) // rounding
+	f("vllm:kv_cache_usage_perc 23\n", Reading{Has: HasKVUsage, KVUsage: 23})  // a percentage: nobody's full engine
 	f("vllm:num_requests_running 1\nvllm:prefix_cache_queries_total 10\nvllm:gpu_prefix_cache_hits_total 5\n", Reading{Has: HasRunning, Running: 1})
 	f("vllm:num_requests_running 1\nvllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"None\"} 1\n", Reading{Has: HasRunning, Running: 1})
 }
@@ -179,7 +180,7 @@ func checkRange(t *testing.T, k Kind, said *tally) {
 	t.Helper()
 	var r Reading
 	said.fill(&r)
-	if !(r.Running >= 0 && r.Waiting >= 0 && r.KVUsage >= 0 && r.KVUsage <= 1 && r.KVCapacityTokens >= 0 && r.MaxConcurrency >= 0) {
+	if !(r.Running >= 0 && r.Waiting >= 0 && r.KVUsage >= 0 && (r.KVUsage <= 1 || r.KVUsage > 1+usageSlack && r.KVUsage <= maxValue) && r.KVCapacityTokens >= 0 && r.MaxConcurrency >= 0) {
 		t.Fatalf("%s: out of range: %+v", k, r)
 	}
 }

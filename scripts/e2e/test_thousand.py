@@ -118,7 +118,7 @@ def test_a_flapping_fleet(stage):
     join(router, few)
     assert burst(router).failed == []  # warms the pools
     leave(router, few)
-    eventually("its connections are closed", lambda: descriptors(router) < 20, 15, 0.2)
+    eventually("its connections are closed", lambda: descriptors(router) < 40, 15, 0.2)
     before = left(router)
 
     at = time.monotonic(), cpu(router)
@@ -160,4 +160,4 @@ def test_a_flapping_fleet(stage):
     assert memory < 50 + 0.25 * INSTANCES
     assert after[2] < before[2] + 3  # 13 KB of each instance was left once
     # One that flaps has so many lines a minute (scheduler/ration.go), the others next to none.
-    assert said < 9 * FLAPPING + INSTANCES / 10, f"{said} log lines in {took:.0f} s"
+    assert said < 18 * FLAPPING + INSTANCES / 10, f"{said} log lines in {took:.0f} s"

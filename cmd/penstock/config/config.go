@@ -110,6 +110,9 @@ func load(root value, flags Flags) (*Config, error) {
 	if v, ok := root.find("auth", "keys_file"); ok && v.isNull() && !managed {
 		return nil, v.errorf("names no file, and without keys everybody may use the router: name one, or take the key out")
 	}
+	if err := needRegister(root); err != nil && !managed {
+		return nil, err
+	}
 	c.settle()
 	if managed {
 		c.registerManaged(root)

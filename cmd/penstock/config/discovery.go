@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"net"
+	"path/filepath"
 	"time"
 
 	"penstock/scheduler"
@@ -11,11 +13,12 @@ import (
 
 // Discovery says where instances come from, beside the list in the file.
 type Discovery struct {
-	File     string // "": none
+	File     string // whole path; "": none
 	DNS      DNS
 	Register Register
 
 	written string // File as it stands in the file
+	at      value  // where it does
 }
 
 // DNS is a name whose records are instances.
@@ -46,11 +49,15 @@ func (c *Config) discovery() section {
 	d := &c.Discovery
 	return section{
 		"file": func(v value) error {
-			err := text(&d.written)(v)
-			if d.written != "" {
-				d.File = beside(v.file, d.written)
+			d.at = v
+			if err := text(&d.written)(v); err != nil || d.written == "" {
+				return err
 			}
-			return err
+			whole, err := filepath.Abs(beside(v.file, d.written))
+			if d.File = whole; err != nil {
+				return v.errorf("%s", err)
+			}
+			return nil
 		},
 		"dns":      c.readDNS,
 		"register": c.readRegister,
@@ -120,6 +127,24 @@ func (c *Config) checkRegister(root value) error {
 func (c *Config) adminIsPrivate() bool {
 	host, _, err := net.SplitHostPort(c.Admin)
 	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+}
+
+// WrongFile is what is wrong with discovery.file: err, which has a place of its
+// own in there, or is about the file as a whole.
+func (d *Discovery) WrongFile(err error) error {
+	if at := (*Error)(nil); errors.As(err, &at) {
+		return err
+	}
+	return d.at.errorf("%s", err)
+}
+
+// needRegister refuses a key that was meant to turn registration on, and does not:
+// elsewhere a key without a value asks for nothing.
+func needRegister(root value) error {
+	if v, ok := root.find("discovery", "register"); ok && v.isNull() {
+		return v.errorf("nothing is there: write {} to let instances register, or take the key out")
+	}
+	return nil
 }
 
 // ParseInstances reads a list of instances as discovery.file holds it:

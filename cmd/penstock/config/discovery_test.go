@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"path/filepath"
 	"testing"
 
 	"penstock/scheduler/discovery"
@@ -14,14 +16,39 @@ func TestWhatIsWrongWithDiscoveryIsSaid(t *testing.T) {
 		refused(t, err, want)
 	}
 	f("discovery: {dns: {type: a}}", "p.yaml:1: discovery.dns: is missing: name the record, such as _vllm._tcp.rack1.internal")
-	f("discovery: {dns: {name: r, type: mx}}", `p.yaml:1: discovery.dns.type: "mx" is none of: a, aaaa, srv (did you mean "a"?)`)
+	f("discovery: {dns: {name: r, type: mx}}", `p.yaml:1: discovery.dns.type: "mx" is none of: a, aaaa, srv`)
 	f("discovery: {dns: {name: r, type: a}}", "p.yaml:1: discovery.dns: need the engines' port, 1 to 65535: a records have none")
 	f("discovery: {dns: {name: r, port: 1}}", "p.yaml:1: discovery.dns.port: has no place here: srv records have the port in them")
 	f("discovery: {dns: {name: r, refresh: 1ms}}", "p.yaml:1: discovery.dns.refresh: 1ms is out of range: 1s to 1h")
 	f("discovery: {register: {ttl: 1ms}}", "p.yaml:1: discovery.register.ttl: 1ms is out of range: 1s to 1h")
 	f("discovery: {register: {token_file: "+token+"}}", "p.yaml:1: discovery.register.token_file: "+token+": need one line with a key, of printable characters without spaces")
+	f("discovery:\n  register:", "p.yaml:2: discovery.register: nothing is there: write {} to let instances register, or take the key out")
+	f(one+"discovery: {register: }", "p.yaml:2: discovery.register: nothing is there: write {} to let instances register, or take the key out")
 	f("discovery: {fiel: x}", `p.yaml:1: discovery.fiel: unknown key (did you mean "file"?)`)
 	f("admin: 0.0.0.0:9\ndiscovery: {register: {}}", "p.yaml:2: discovery.register: the admin port 0.0.0.0:9 is not on loopback alone: registration there needs a token_file")
+}
+
+// Which of the two files is wrong, and where: a relative path is shown whole.
+func TestWrongFileOfInstancesIsNamedWithItsKey(t *testing.T) {
+	path := write(t, "p.yaml", "listen: 127.0.0.1:0\ndiscovery: {file: list.yaml}\n")
+	c, err := Load(path, Flags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(filepath.Dir(path), "list.yaml")
+	if c.Discovery.File != list {
+		t.Errorf("the path is %s", c.Discovery.File)
+	}
+	refused(t, c.Discovery.WrongFile(errors.New(list+": no such file")), path+":2: discovery.file: "+list+": no such file")
+	_, err = c.ParseInstances(list, []byte("instances:\n- {ulr: x}"))
+	refused(t, c.Discovery.WrongFile(err), list+`:2: instances[0].ulr: unknown key (did you mean "url"?)`)
+	_, err = c.ParseInstances(list, nil)
+	refused(t, c.Discovery.WrongFile(err), list+":1: the file is empty: write `instances: []` if there are none")
+
+	t.Chdir(filepath.Dir(path))
+	if c, err = Load("p.yaml", Flags{}); err != nil || c.Discovery.File != list {
+		t.Errorf("from its own folder the path is %s, %v", c.Discovery.File, err)
+	}
 }
 
 func TestListOfInstancesIsParsed(t *testing.T) {

@@ -124,7 +124,7 @@ func TestEffectiveReadAgainIsTheSame(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", name, err, text)
 		}
 		again.engineKey = c.engineKey
-		again.Discovery.File = c.Discovery.File // it lies in another folder
+		again.Discovery.File, again.Discovery.at = c.Discovery.File, c.Discovery.at // it lies in another folder
 		if !reflect.DeepEqual(again, c) {
 			t.Errorf("%s: got\n%+v, want\n%+v", name, again, c)
 		}

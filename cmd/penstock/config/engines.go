@@ -89,6 +89,9 @@ func isSource(v value, name string) error {
 
 func scale(to *float64) reader {
 	return func(v value) error {
+		if !isNumber(v.node) {
+			return v.errorf("need a number such as 0.01, not %s", kindOf(v.node))
+		}
 		if err := number(to)(v); err != nil {
 			return err
 		}

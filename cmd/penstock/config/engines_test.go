@@ -49,6 +49,8 @@ func TestEnginesRefused(t *testing.T) {
 	f("running: a b", `p.yaml:4: engines.a.running: "a b" is no name of a metric and no path such as a.b.0.c`)
 	f(`running: [x, "m{a=b}"]`, `p.yaml:4: engines.a.running[1]: "m{a=b}": want {label="value"} after the metric`)
 	f("running: x\n    running_scale: 0", `p.yaml:5: engines.a.running_scale: 0 would make everything 0: write what the value is multiplied with, such as 0.01`)
+	f("running: x\n    running_scale: x", `p.yaml:5: engines.a.running_scale: need a number such as 0.01, not a string`)
+	f("running: x\n    running_scale: \"0.01\"", `p.yaml:5: engines.a.running_scale: need a number such as 0.01, not a string`)
 	f("running: x\n    running_scale: -1", `p.yaml:5: engines.a.running_scale: -1 is negative`)
 	f("running: x\n    running_scale: 10000000000000", `p.yaml:5: engines.a.running_scale: scale 1e+13: want more than 0 and at most 1e+12`)
 	f("running: x\n    waiting_scale: 2", `p.yaml:5: engines.a.waiting_scale: scales nothing: name a source for waiting too`)

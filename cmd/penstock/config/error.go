@@ -18,6 +18,8 @@ type Error struct {
 	Key     string // dotted, as in queue.max_size, or a flag
 	Message string
 	Near    string // the nearest known name, if one is near
+
+	known []string // the keys that there are where an unknown one stands
 }
 
 func (e *Error) Error() string {
@@ -45,31 +47,34 @@ func nearest(name string, known []string) string {
 	if len(name) > 64 || len(known) == 0 {
 		return ""
 	}
-	edits := func(k string) int { return levenshtein(strings.ToLower(name), k) }
+	edits := func(k string) int { return distance(strings.ToLower(name), k) }
 	best := slices.MinFunc(known, func(a, b string) int { return cmp.Compare(edits(a), edits(b)) })
-	if edits(best) > max(2, len(best)/2) {
+	if edits(best) > max(1, len(best)/3) || edits(best) >= len(best) {
 		return ""
 	}
 	return best
 }
 
-// levenshtein counts the bytes to insert, delete or replace to get from a to b.
-func levenshtein(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// distance counts the bytes to insert, delete, replace, or change with their
+// neighbour, to get from a to b.
+func distance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
 		row[0] = i + 1
 		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, diagonal+1, row[j]+1)
+			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
+		before, last, row = last, row, before
 	}
-	return row[len(b)]
+	return last[len(b)]
 }

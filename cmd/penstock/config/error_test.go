@@ -35,6 +35,8 @@ func TestNearest(t *testing.T) {
 	f("maxsize", "max_size")
 	f("time_out", "timeout")
 	f("lgo", "log")
+	f("foo", "")
+	f("a", "")
 	f("instances", "")
 	f("", "")
 	f(strings.Repeat("listen", 20), "")

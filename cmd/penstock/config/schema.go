@@ -57,8 +57,9 @@ func (s section) readMember(v value, keyNode ast.MapKeyNode, seen map[string]int
 func (s section) unknown(v value, name string) error {
 	known := slices.Sorted(maps.Keys(s))
 	err := v.errorf("unknown key")
+	err.known = known
 	if err.Near = nearest(name, known); err.Near == "" {
-		known = slices.DeleteFunc(known, func(key string) bool { return s[key] == nil })
+		known = slices.DeleteFunc(slices.Clone(known), func(key string) bool { return s[key] == nil })
 		err.Message += " (known here: " + strings.Join(known, ", ") + ")"
 	}
 	return err
