@@ -264,10 +264,10 @@ func peerIP(conn net.Conn) []byte {
 }
 
 // dial opens a connection to an instance.
-func (g *Gateway) dial(addr string) (net.Conn, error) {
+func (g *Gateway) dial(ctx context.Context, addr string) (net.Conn, error) {
 	d := net.Dialer{Timeout: g.cfg.ConnectTimeout, KeepAlive: 15 * time.Second, Control: endUnacknowledged}
 	d.SetMultipathTCP(false)
-	return d.Dial("tcp", addr)
+	return d.DialContext(ctx, "tcp", addr)
 }
 
 // unacknowledgedFor is how long what was sent to an instance may stay

@@ -65,12 +65,12 @@ func TestKernelCountsWhatGoesToTheEngine(t *testing.T) {
 			expect(t, resp, body, 200, "")
 			answers += len(body)
 		}
-		r.until("the connections to be counted", func() bool { c, _ := i.Wire(); return c.Active > 0 })
+		r.until("what was sent to be counted", func() bool { c, _ := i.Wire(); return c.Active > 0 && c.BytesIn >= uint64(answers) })
 		c, _ := i.Wire()
 		if c.Refused+c.Resets+c.Timeouts+c.Unanswered > 0 {
 			t.Errorf("%+v", c)
 		}
-		if i.BytesInFrom() == "gateway" && c.BytesIn != uint64(answers) || c.BytesIn < uint64(answers) {
+		if i.BytesInFrom() == "gateway" && c.BytesIn != uint64(answers) {
 			t.Errorf("%d bytes in from the %s, the clients had %d", c.BytesIn, i.BytesInFrom(), answers)
 		}
 		st := r.g.stations.look(i)

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -238,6 +239,9 @@ func (c *client) died(st *station) bool {
 }
 
 func dialFailure(err error) scheduler.Failure {
+	if errors.Is(err, context.Canceled) {
+		return scheduler.Unreachable
+	}
 	if ne, ok := err.(net.Error); ok && ne.Timeout() {
 		return scheduler.Unreachable
 	}

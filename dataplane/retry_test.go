@@ -37,6 +37,10 @@ func TestClosedBeforeTheAnswerIsHiddenFromTheClient(t *testing.T) {
 		c.Close()
 	}
 	r := start(t, instances(newEngine(t, closes).url, newEngine(t, ok).url), nil)
+	r.until("both to be in", func() bool {
+		all := r.sched.Instances()
+		return all[0].State() == scheduler.Healthy && all[1].State() == scheduler.Healthy
+	})
 	for range 6 {
 		resp, body := r.do(ask)
 		expect(t, resp, body, 200, "")

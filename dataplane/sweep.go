@@ -114,6 +114,9 @@ func (g *Gateway) sweep(stop <-chan struct{}) {
 			}
 			clear(stuck)
 			for _, st := range g.stations.all() {
+				if st.inst.Stuck() {
+					st.warm.abandon()
+				}
 				st.warm.sweep(now)
 			}
 			g.holder.freed()

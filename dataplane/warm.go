@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"context"
 	"net"
 	"slices"
 	"sync"
@@ -29,7 +30,7 @@ const (
 type warm struct {
 	inst    *scheduler.Instance
 	addr    func() string
-	dial    func(addr string) (net.Conn, error)
+	dial    func(ctx context.Context, addr string) (net.Conn, error)
 	watch   *watcher
 	onClose func() // an idle connection went away by the engine's will
 
@@ -41,8 +42,9 @@ type warm struct {
 	seen    time.Duration // how long a connection had idled that the engine closed
 	seenAt  time.Time     // when it did
 
-	dials atomic.Uint64
-	stale [witnesses]atomic.Uint64 // connections that the engine had closed, by who found out
+	dialing atomic.Pointer[dialing]
+	dials   atomic.Uint64
+	stale   [witnesses]atomic.Uint64 // connections that the engine had closed, by who found out
 }
 
 // engineConn is one connection to an engine. Its user is the goroutine that
@@ -82,7 +84,7 @@ func (p *warm) get(now time.Time, fresh bool) (*engineConn, error) {
 
 func (p *warm) fresh() (*engineConn, error) {
 	to := p.addr()
-	nc, err := p.dial(to)
+	nc, err := p.dial(p.underWay(), to)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +102,32 @@ func (p *warm) fresh() (*engineConn, error) {
 	}
 	p.inst.Connected()
 	return c, nil
+}
+
+// dialing is what bounds the connections that are being made now.
+type dialing struct {
+	context.Context
+	abandon context.CancelFunc
+}
+
+func (p *warm) underWay() context.Context {
+	for {
+		if d := p.dialing.Load(); d != nil {
+			return d
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		if p.dialing.CompareAndSwap(nil, &dialing{ctx, cancel}) {
+			return ctx
+		}
+		cancel()
+	}
+}
+
+// abandon ends the attempts to connect: nothing reaches the instance.
+func (p *warm) abandon() {
+	if d := p.dialing.Swap(nil); d != nil {
+		d.abandon()
+	}
 }
 
 func (p *warm) pop() *engineConn {

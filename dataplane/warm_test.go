@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"context"
 	"net"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func newPool(t *testing.T) *pool {
 	p := &pool{rig: &rig{t: t}, accepted: make(chan net.Conn, 64), evicted: make(chan struct{}, 64)}
 	p.warm = &warm{inst: new(scheduler.Instance),
 		addr: func() string { return ln.Addr().String() }, watch: runWatcher(t), limit: idleLimit, onClose: func() { p.evicted <- struct{}{} },
-		dial: func(addr string) (net.Conn, error) { return net.Dial("tcp", addr) },
+		dial: func(_ context.Context, addr string) (net.Conn, error) { return net.Dial("tcp", addr) },
 	}
 	go func() {
 		for {
@@ -239,4 +240,31 @@ func (p *warm) staleCount() (n uint64) {
 		n += p.stale[by].Load()
 	}
 	return n
+}
+
+// Nothing reaches the instance: who wants a connection to it must not wait for
+// one until the time is over.
+func TestConnectionsThatAreBeingMadeAreAbandoned(t *testing.T) {
+	p := newPool(t)
+	begun, ended := make(chan struct{}), make(chan error, 1)
+	p.warm.dial = func(ctx context.Context, _ string) (net.Conn, error) {
+		close(begun)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	go func() {
+		_, err := p.get(time.Now(), true)
+		ended <- err
+	}()
+	p.wait(begun, "the attempt to connect")
+	p.abandon()
+	if err := <-ended; dialFailure(err) != scheduler.Unreachable {
+		t.Errorf("%v is taken for %v", err, dialFailure(err))
+	}
+	p.warm.dial = func(_ context.Context, _ string) (net.Conn, error) { return net.Dial("tcp", p.warm.addr()) }
+	if c, err := p.get(time.Now(), true); err != nil {
+		t.Errorf("later: %v", err)
+	} else {
+		c.close()
+	}
 }

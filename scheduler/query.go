@@ -10,6 +10,7 @@ type Query struct {
 	Stream       bool      // the answer is wanted in pieces
 	Opaque       bool      // its text does not tell how long it takes: images, audio, or it was taken from an instance that hung
 	Session      uint64    // 0: none
+	Prefix       []uint64  // hashes of the prompt's blocks, each over all before it too; nil: not known
 	Tried        Tried     // instances that had the request already
 	Only         *Instance // no other can serve it; nil: any can
 

@@ -1,0 +1,25 @@
+package scheduler
+
+import "penstock/scheduler/engine"
+
+// Tell is what a simulation says in place of a keeper: a report, as it was read
+// at r.At, of an instance that is well. All that it has is believed. Not beside
+// Run.
+func (i *Instance) Tell(r *engine.Reading) {
+	i.report(r, i.row.inFlight.Load(), i.row.ended.Load())
+	i.said.live.Store(uint32(r.Has))
+	for n := range i.signals {
+		if bit := signalSources[n].has; bit != 0 && r.Has.Has(bit) {
+			i.signals[n].death.Store(alive)
+		}
+	}
+	if i.State() != Healthy {
+		i.recovered()
+	}
+}
+
+// Serves says what an instance serves, in place of a keeper.
+func (s *Scheduler) Serves(i *Instance, models []engine.Model) {
+	i.models.Store(&models)
+	s.republish()
+}
