@@ -76,6 +76,7 @@ func TestKernelCountsWhatGoesToTheEngine(t *testing.T) {
 			t.Errorf("%d bytes in from the %s, the clients had %d", c.BytesIn, i.BytesInFrom(), answers)
 		}
 		st := r.g.stations.look(i)
+		r.until("the connection to be idle", func() bool { return len(st.warm.snapshot()) > 0 })
 		e.srv.SetKeepAlivesEnabled(false) // closes those that are idle
 		r.until("the idle connections to be evicted", func() bool { return len(st.warm.snapshot()) == 0 && st.warm.staleCount() > 0 })
 		r.until("the closings to be counted", func() bool {
