@@ -63,6 +63,7 @@ func (f *flow) ready(fd uintptr) (over bool) {
 	if !f.sent {
 		f.sent = true
 		switch err := f.t.send(); {
+		case err == nil && !f.t.up.reused: // it may have spoken before it was asked, and RawConn.Read has eaten the edge
 		case err == nil:
 			if f.wait() {
 				return false

@@ -12,11 +12,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"penstock/bpf"
 	"penstock/scheduler"
 )
 
@@ -76,7 +76,7 @@ func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error)
 // first. It must come before Serve.
 func (g *Gateway) Hear() {
 	g.watch.hear()
-	g.sched.OnLeft(g.watch.left)
+	g.sched.Watches(scheduler.Sockets{Epoch: bpf.Now() - g.now(), Owns: g.watch.owns, Left: g.watch.left})
 }
 
 // left forgets an instance. Requests that entered the line by its ring are
@@ -265,20 +265,9 @@ func peerIP(conn net.Conn) []byte {
 
 // dial opens a connection to an instance.
 func (g *Gateway) dial(ctx context.Context, addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: g.cfg.ConnectTimeout, KeepAlive: 15 * time.Second, Control: endUnacknowledged}
+	d := net.Dialer{Timeout: g.cfg.ConnectTimeout, KeepAlive: 15 * time.Second}
 	d.SetMultipathTCP(false)
 	return d.DialContext(ctx, "tcp", addr)
-}
-
-// unacknowledgedFor is how long what was sent to an instance may stay
-// unacknowledged before the kernel ends the connection; by itself it tries for a
-// quarter of an hour.
-const unacknowledgedFor = 10 * time.Second
-
-func endUnacknowledged(_, _ string, c syscall.RawConn) error {
-	return c.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledgedFor.Milliseconds()))
-	})
 }
 
 // growDescriptorTable makes room for 16,384 descriptors at once: each growth

@@ -37,7 +37,7 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 		q.decision.Instance.AskModels()
 	}
 	q.decision.Reservation.FirstByte(now)
-	q.decision.Reservation.Moved(len(piece))
+	q.decision.Reservation.Moved(len(piece), now)
 	q.started, q.status = true, a.head.Status
 	c.g.account.firstByte(q, now)
 	c.bye = !q.head.KeepAlive || c.g.Draining() || a.mode == framedClose || a.mode == framedChunked && q.minor() == 0
@@ -64,7 +64,7 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 func (c *client) relay(now int64, a *answer, piece []byte) error {
 	q := &c.req
 	c.g.account.nextBytes(q, now)
-	q.decision.Reservation.Moved(len(piece))
+	q.decision.Reservation.Moved(len(piece), now)
 	if q.meter.see(a) {
 		q.meter.last = now
 		q.decision.Reservation.Tokens(q.meter.batch())

@@ -182,6 +182,7 @@ func (c *engineConn) peerLeft(by witness) {
 	case c.home.evict(c):
 		c.home.stale[by].Add(1)
 		now := time.Now()
+		c.home.inst.ClosedIdle(c.home.size(), now)
 		c.home.learn(now.Sub(c.since), now)
 		if c.home.onClose != nil {
 			c.home.onClose()
@@ -258,6 +259,13 @@ func (p *warm) shut() {
 	p.closed = true
 	p.mu.Unlock()
 	p.flush()
+}
+
+// size is how many connections idle.
+func (p *warm) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
 }
 
 // flush closes every idle connection: they lead to where nobody should go.

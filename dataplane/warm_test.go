@@ -57,12 +57,6 @@ func (p *pool) open() (*engineConn, net.Conn) {
 	return p.take(time.Now(), true), <-p.accepted
 }
 
-func (p *pool) size() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.idle)
-}
-
 func TestLatestUsedConnectionComesFirst(t *testing.T) {
 	p := newPool(t)
 	now := time.Now()

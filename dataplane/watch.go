@@ -100,6 +100,18 @@ func (w *watcher) remove(fd int) {
 // is added.
 func (w *watcher) hear() { w.cookies = make(map[uint64]int32) }
 
+// owns says whether a socket is one to an instance.
+func (w *watcher) owns(cookie uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fd, ok := w.cookies[cookie]
+	if !ok {
+		return false
+	}
+	_, ok = w.watched[fd].peer.(*engineConn)
+	return ok
+}
+
 // left is told by the kernel that the peer of a socket left.
 func (w *watcher) left(cookie uint64) {
 	w.mu.Lock()

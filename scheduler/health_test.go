@@ -122,7 +122,7 @@ func TestEngineThatAnswersNothingBut500IsOut(t *testing.T) {
 			r := asked(t, i, 10, true)
 			r.FirstByte(time.Now().UnixNano())
 			for range 50 {
-				r.Moved(1)
+				r.Moved(1, 0)
 			}
 			r.End()
 		})

@@ -31,7 +31,7 @@ func busy(t *testing.T, i *Instance, n int, d time.Duration, each func()) {
 		held = held[1:]
 		begin()
 		for k := range held {
-			held[k].Moved(1)
+			held[k].Moved(1, 0)
 		}
 		if each != nil {
 			each()

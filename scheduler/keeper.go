@@ -157,6 +157,7 @@ func (k *keeper) visit(ctx context.Context) {
 		return
 	}
 	k.watch(time.Now())
+	k.sched.wire.attach(k.inst)
 	if !k.back.IsZero() {
 		k.inst.ramp.advance(time.Since(k.back))
 		if k.inst.ramp.over() {

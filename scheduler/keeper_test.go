@@ -202,7 +202,7 @@ func TestBusyEngineThatStreamsIsNotTakenOut(t *testing.T) {
 		e.set(func(e *scripted) { e.health = fmt.Errorf("get: %w", engine.ErrTimeout) })
 		for range 50 {
 			time.Sleep(200 * time.Millisecond)
-			d.Reservation.Moved(1)
+			d.Reservation.Moved(1, 0)
 		}
 		state(t, i, Healthy)
 		time.Sleep(5 * time.Second) // nothing moves any more

@@ -174,7 +174,7 @@ func TestHungInstanceWhoseStreamsMoveAgainIsBack(t *testing.T) {
 		r.FirstByte(time.Now().UnixNano())
 		time.Sleep(5 * time.Second)
 		state(t, i, Ejected)
-		r.Moved(1)
+		r.Moved(1, 0)
 		time.Sleep(2 * time.Second)
 		state(t, i, Healthy)
 		r.End()

@@ -18,7 +18,8 @@ type row struct {
 	moved    atomic.Uint64 // times that an answer went on
 	bytesIn  atomic.Uint64 // of answers
 	conns    atomic.Int64  // connections of the gateway's to it
-	_        [lineSize - 9*8]byte
+	movedAt  atomic.Int64  // when an answer last went on, on the clock of Query.Now
+	_        [lineSize - 10*8]byte
 
 	prompts prompts
 	_       [2*lineSize - 2*24*4 - 7*8]byte
@@ -90,11 +91,13 @@ func (r *Reservation) FirstByte(now int64) {
 // Expected is how many tokens of output the request was thought to have.
 func (r *Reservation) Expected() int { return int(r.expected) }
 
-// Moved notes that n more bytes of the answer came.
-func (r *Reservation) Moved(n int) {
+// Moved notes that n more bytes of the answer came. now is on the clock of
+// Query.Now.
+func (r *Reservation) Moved(n int, now int64) {
 	if r.inst != nil {
 		r.inst.row.moved.Add(1)
 		r.inst.row.bytesIn.Add(uint64(n))
+		r.inst.row.movedAt.Store(now)
 	}
 }
 

@@ -46,7 +46,7 @@ func New(cfg Config, log *slog.Logger) (*Scheduler, error) {
 		cfg: cfg, log: log, output: newMean(firstOutput), prompt: newMean(firstPrompt),
 		decisions: telemetry.NewHistogram(telemetry.MicroBounds),
 	}
-	s.wire.at = make(map[int]*Instance)
+	s.wire.at = make(map[int][]*Instance)
 	s.policy, _ = policyNamed(cfg.Policy)
 	if err := s.Set(firstSource, cfg.Instances); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,10 +12,13 @@ import (
 )
 
 const (
+	// attachAgain is how soon a row is asked for again that there was not.
+	attachAgain = 30 * time.Second
 	// closedWithin is the time in which closings count as one event: those of
 	// an engine that dies come within 1 ms (kernel.md), and later on a busy
-	// machine.
+	// machine. closedLeast is how many an event has.
 	closedWithin = 20 * time.Millisecond
+	closedLeast  = 4
 	// doubtEvery bounds how often closings have an instance looked at.
 	doubtEvery = 100 * time.Millisecond
 	// darkAfter is for how long an instance may acknowledge nothing that was
@@ -36,47 +40,60 @@ const (
 type wire struct {
 	source bpf.Source // nil: there is none
 
-	onLeft atomic.Pointer[func(cookie uint64)]
+	epoch  int64                    // CLOCK_MONOTONIC when the clock of Query.Now was 0
+	onLeft func(cookie uint64)      // nil: nobody wants to know
+	owns   func(cookie uint64) bool // whether the socket is one of the gateway's; nil: none is
 
 	mu sync.Mutex
-	at map[int]*Instance // by row; of several with one address, the last
+	at map[int][]*Instance // by row; several may have one address
 }
 
 // strand is one instance's part of it. The keeper writes row and addr, the
 // hearing goroutine the rest.
 type strand struct {
-	row  atomic.Int32   // 0: none, else the row and one
-	addr netip.AddrPort // that has it
+	row    atomic.Int32   // 0: none, else the row and one
+	shared atomic.Bool    // another instance has, or had, the same
+	addr   netip.AddrPort // that has it
+	tried  time.Time      // when a row was last asked for
 
 	lostAt     int64  // when a time-out was told
 	lostCookie uint64 // of which connection
 
-	closedAt  int64  // when the latest herd of closings began, CLOCK_MONOTONIC
-	closed    uint64 // how many it has
-	doubtedAt int64
+	mu        sync.Mutex // over what follows
+	closedAt  time.Time  // when the latest herd of closings began
+	closed    int        // how many it has
+	doubtedAt time.Time
 }
 
 // Hear lets the scheduler know what the kernel sees. It must come before Run.
 func (s *Scheduler) Hear(source bpf.Source) { s.wire.source = source }
 
-// OnLeft sets what is called when the peer of a socket of ours sent FIN or RST;
-// cookie is the socket's SO_COOKIE. It must not block.
-func (s *Scheduler) OnLeft(f func(cookie uint64)) { s.wire.onLeft.Store(&f) }
+// Sockets is what a gateway knows of its sockets, by their SO_COOKIE.
+type Sockets struct {
+	Epoch int64                    // CLOCK_MONOTONIC when the clock of Query.Now was 0, ns
+	Owns  func(cookie uint64) bool // whether it is one to an instance
+	Left  func(cookie uint64)      // called when its peer sent FIN or RST; must not block
+}
+
+// Watches tells the scheduler of the gateway's sockets. It must come before Run.
+func (s *Scheduler) Watches(g Sockets) {
+	s.wire.epoch, s.wire.owns, s.wire.onLeft = g.Epoch, g.Owns, g.Left
+}
 
 // hear runs until stop is closed.
 func (w *wire) hear(stop <-chan struct{}) {
 	w.source.Run(stop, func(e bpf.Event) {
 		switch e.Kind {
 		case bpf.PeerClosed, bpf.Reset, bpf.ClientLeft:
-			if left := w.onLeft.Load(); left != nil {
-				(*left)(e.Cookie)
+			if w.onLeft != nil {
+				w.onLeft(e.Cookie)
 			}
 		}
 		w.mu.Lock()
-		i := w.at[int(e.Row)]
+		instances := w.at[int(e.Row)]
 		w.mu.Unlock()
-		if i != nil {
-			i.heard(w.source, e)
+		for _, i := range instances {
+			i.heard(e)
 		}
 	})
 }
@@ -85,17 +102,23 @@ func (w *wire) hear(stop <-chan struct{}) {
 // to it; what has no address yet, or finds no row, is not counted.
 func (w *wire) attach(i *Instance) {
 	addr, err := netip.ParseAddrPort(i.Addr())
-	if w.source == nil || err != nil || addr == i.strand.addr {
+	if w.source == nil || err != nil || addr == i.strand.addr || time.Since(i.strand.tried) < attachAgain {
 		return
 	}
 	w.detach(i)
 	row, err := w.source.Track(addr)
 	if err != nil {
-		i.log.Warn("its connections are not counted", "err", err)
+		if i.strand.tried.IsZero() {
+			i.log.Warn("its connections are not counted", "err", err)
+		}
+		i.strand.tried = time.Now()
 		return
 	}
 	w.mu.Lock()
-	w.at[row] = i
+	w.at[row] = append(slices.Clip(w.at[row]), i)
+	for _, o := range w.at[row] {
+		o.strand.shared.Store(len(w.at[row]) > 1)
+	}
 	w.mu.Unlock()
 	i.strand.addr = addr
 	i.strand.row.Store(int32(row) + 1)
@@ -108,7 +131,8 @@ func (w *wire) detach(i *Instance) {
 		return
 	}
 	w.mu.Lock()
-	if w.at[row] == i {
+	left := slices.DeleteFunc(slices.Clone(w.at[row]), func(o *Instance) bool { return o == i })
+	if w.at[row] = left; len(left) == 0 {
 		delete(w.at, row)
 	}
 	w.mu.Unlock()
@@ -154,71 +178,81 @@ func (i *Instance) BytesInFrom() string {
 // gateways of this host: about one of those that are ours is the keeper's.
 func (i *Instance) others() int64 {
 	row, ok := i.Row()
-	if !ok {
+	if !ok || i.strand.shared.Load() {
 		return 0
 	}
 	return max(int64(i.wire.source.Active(row))-i.row.conns.Load()-1, 0)
 }
 
 // heard judges an event. It runs on the hearing goroutine, and does not block.
-func (i *Instance) heard(source bpf.Source, e bpf.Event) {
+// Tracepoints tell of everybody's sockets: what others do is no evidence, for
+// anybody on this host could make it.
+func (i *Instance) heard(e bpf.Event) {
+	w := i.wire
+	if w.source.Mode() == bpf.Tracepoints && (w.owns == nil || !w.owns(e.Cookie)) {
+		return
+	}
 	switch e.Kind {
 	case bpf.Refused:
 		i.fault(Kernel, "a connection was refused")
-	case bpf.PeerClosed, bpf.Reset:
-		i.closing(source, e)
 	case bpf.Timeout, bpf.TimedOut:
-		i.silent(source, e)
+		i.silent(e)
 	}
 }
 
-// closing doubts an instance that closes nearly all of its connections at once:
-// its process has ended. An engine that closes an idle one now and then does
+// ClosedIdle notes that the instance closed one of the gateway's idle
+// connections, of which it left so many. One that closes nearly all at once is
+// doubted: its process has ended. An engine that closes one now and then does
 // what it should.
-func (i *Instance) closing(source bpf.Source, e bpf.Event) {
+func (i *Instance) ClosedIdle(left int, now time.Time) {
 	s := &i.strand
-	if e.At-s.closedAt > int64(closedWithin) {
-		s.closedAt, s.closed = e.At, 0
+	s.mu.Lock()
+	if now.Sub(s.closedAt) > closedWithin {
+		s.closedAt, s.closed = now, 0
 	}
 	s.closed++
-	var c bpf.Counters
-	source.Read(int(e.Row), &c)
-	if s.closed < 4*c.Active || e.At-s.doubtedAt < int64(doubtEvery) {
-		return
+	closed := s.closed
+	doubt := closed >= closedLeast && closed >= 4*left && now.Sub(s.doubtedAt) >= doubtEvery
+	if doubt {
+		s.doubtedAt = now
 	}
-	s.doubtedAt = e.At
-	i.suspect(fmt.Sprintf("it closed %d of its %d connections at once", s.closed, s.closed+c.Active))
+	s.mu.Unlock()
+	if doubt {
+		i.suspect(fmt.Sprintf("it closed %d of its %d idle connections at once", closed, closed+left))
+	}
 }
 
 // silent takes out an instance that acknowledges nothing any more: its host is
 // gone, or the cable.
-func (i *Instance) silent(source bpf.Source, e bpf.Event) {
+func (i *Instance) silent(e bpf.Event) {
 	var c bpf.Counters
-	source.Read(int(e.Row), &c)
-	if source.Mode() == bpf.Tracepoints { // they do not hear what is acknowledged
-		i.silentAgain(e)
-		return
+	i.wire.source.Read(int(e.Row), &c)
+	trips := darkTrips * time.Duration(c.SRTTMicros) * time.Microsecond
+	// Only acknowledgements go out while an answer streams in, and the kernel has
+	// no callback for that: what the gateway read counts too (kernel.md).
+	last := max(c.LastByteNS, i.wire.epoch+i.row.movedAt.Load())
+	still := time.Duration(e.At - last)
+	if i.wire.source.Mode() == bpf.Tracepoints { // they do not hear what is acknowledged
+		still = min(still, i.strand.lost(e))
 	}
-	dark := max(darkAfter, darkTrips*time.Duration(c.SRTTMicros)*time.Microsecond)
-	switch still := time.Duration(e.At - c.LastByteNS); {
-	case still >= dark && (e.Kind == bpf.Timeout || e.Count >= synsToDark):
+	reason := fmt.Sprintf("nothing sent to it was acknowledged for %v", still.Round(10*time.Millisecond))
+	switch {
+	case still >= max(darkAfter, trips) && (e.Kind == bpf.Timeout || e.Count >= synsToDark):
 		i.health.dark.Store(true)
-		i.fault(Kernel, fmt.Sprintf("nothing sent to it was acknowledged for %v", still.Round(10*time.Millisecond)))
-	case still >= dimAfter:
-		i.suspect(fmt.Sprintf("nothing sent to it was acknowledged for %v", still.Round(10*time.Millisecond)))
+		i.fault(Kernel, reason)
+	case still >= max(dimAfter, trips):
+		i.suspect(reason)
 	}
 }
 
-// silentAgain is silent where nobody knows what else was acknowledged: it takes
-// two connections, for one may lose packets, or the third time-out of one.
-func (i *Instance) silentAgain(e bpf.Event) {
-	s := &i.strand
+// lost is for how long time-outs say that nothing is acknowledged, where nobody
+// knows what else was: it takes two connections, for one may lose packets, or
+// the third time-out of one.
+func (s *strand) lost(e bpf.Event) time.Duration {
 	both := e.Cookie != s.lostCookie && e.At-s.lostAt < int64(lostWithin)
 	s.lostAt, s.lostCookie = e.At, e.Cookie
-	if !both && e.Count < 3 {
-		i.suspect("nothing sent on a connection was acknowledged in time")
-		return
+	if both || e.Count >= 3 {
+		return darkAfter
 	}
-	i.health.dark.Store(true)
-	i.fault(Kernel, "nothing sent to it was acknowledged in time")
+	return dimAfter
 }

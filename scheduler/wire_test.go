@@ -14,6 +14,7 @@ import (
 // scriptedKernel is a source whose events the test makes.
 type scriptedKernel struct {
 	mode   bpf.Mode
+	same   bool // one row for all
 	mu     sync.Mutex
 	rows   map[int]bpf.Counters
 	addrs  []netip.AddrPort
@@ -30,7 +31,9 @@ func (k *scriptedKernel) Mode() bpf.Mode { return k.mode }
 func (k *scriptedKernel) Track(a netip.AddrPort) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.addrs = append(k.addrs, a)
+	if k.addrs = append(k.addrs, a); k.same {
+		return 0, nil
+	}
 	return len(k.addrs) - 1, nil
 }
 
@@ -105,29 +108,29 @@ func TestRefusalThatTheKernelSeesTakesOut(t *testing.T) {
 }
 
 func TestInstanceThatClosesAllAtOnceIsDoubted(t *testing.T) {
-	hearing(t, func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel) {
+	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
+		state(t, i, Healthy)
 		probes := func() (n int) {
+			synctest.Wait()
 			e.set(func(e *scripted) { n = e.probes })
 			return n
 		}
-		close := func(at int64, left uint64) {
-			k.set(0, bpf.Counters{Active: left})
-			k.events <- bpf.Event{Kind: bpf.PeerClosed, At: at}
-			synctest.Wait()
-		}
 		before := probes()
-		for n := range uint64(9) { // one now and then is what it should do
-			close(int64(n)*50*ms, 9-n)
+		for n := range 9 { // one now and then is what it should do
+			i.ClosedIdle(9-n, time.Now())
+			time.Sleep(50 * time.Millisecond)
 		}
-		for n := range uint64(3) { // three of ten
-			close(1000*ms, 9-n)
+		for n := range 3 { // three of ten
+			i.ClosedIdle(9-n, time.Now())
 		}
+		i.ClosedIdle(0, time.Now().Add(time.Second)) // the only one
 		if got := probes(); got != before {
 			t.Errorf("%d probes after closings of idle connections", got-before)
 		}
+		time.Sleep(2 * time.Second)
 		e.set(func(e *scripted) { e.down = errRefused })
-		for n := range uint64(10) {
-			close(2000*ms, 9-n)
+		for n := range 10 {
+			i.ClosedIdle(9-n, time.Now())
 		}
 		state(t, i, Ejected) // the probe that followed found nobody
 	})
@@ -160,9 +163,65 @@ func TestInstanceThatAcknowledgesNothingIsOut(t *testing.T) {
 	})
 }
 
+// Only SYNs are lost, by a full backlog: what streams in meanwhile the kernel has
+// no callback for.
+func TestInstanceThatStreamsIsNotSilent(t *testing.T) {
+	hearing(t, func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel) {
+		s.Watches(Sockets{Epoch: 1000 * ms})
+		r := asked(t, i, 100, true)
+		r.FirstByte(0)
+		for n := range int64(20) {
+			at := n * 100 * ms
+			r.Moved(50, at)
+			k.events <- bpf.Event{Kind: bpf.TimedOut, Count: 5, At: 1000*ms + at + 60*ms}
+			synctest.Wait()
+			if i.State() != Healthy || len(i.Status().Changes) > 1 {
+				t.Fatalf("%v", i.Status().Changes)
+			}
+		}
+		e.set(func(e *scripted) { e.down = engine.ErrTimeout })
+		k.events <- bpf.Event{Kind: bpf.TimedOut, Count: 5, At: 1000*ms + 1900*ms + 500*ms}
+		synctest.Wait()
+		state(t, i, Ejected)
+		r.End()
+	})
+}
+
+func TestTwoInstancesOnOneAddressBothHear(t *testing.T) {
+	s := fleetOf(t, 2, "round-robin")
+	k := newScriptedKernel()
+	s.Hear(k)
+	k.same = true
+	a, b := s.Instances()[0], s.Instances()[1]
+	to := a.Addr()
+	b.address.to.Store(&to)
+	s.wire.attach(a)
+	s.wire.attach(b)
+	k.set(0, bpf.Counters{Active: 9})
+	if a.others() != 0 || b.others() != 0 {
+		t.Error("one's connections are the other's foreign load")
+	}
+	s.wire.detach(b)
+	stop := make(chan struct{})
+	var hearing sync.WaitGroup
+	hearing.Go(func() { s.wire.hear(stop) })
+	k.events <- bpf.Event{Kind: bpf.Refused}
+	close(stop)
+	hearing.Wait()
+	if a.State() != Ejected || b.State() == Ejected {
+		t.Errorf("%v and %v", a.State(), b.State())
+	}
+}
+
 func TestTracepointsNeedTwoConnectionsToCallAnInstanceSilent(t *testing.T) {
 	hearing(t, func(s *Scheduler, i *Instance, e *scripted, k *scriptedKernel) {
 		k.mode = bpf.Tracepoints
+		s.Watches(Sockets{Owns: func(cookie uint64) bool { return cookie < 100 }})
+		for n := range int64(4) { // somebody else's, on the same host
+			k.events <- bpf.Event{Kind: bpf.Timeout, Count: 9, Cookie: 100 + uint64(n), At: n * ms}
+			k.events <- bpf.Event{Kind: bpf.Refused, Cookie: 100 + uint64(n), At: n * ms}
+		}
+		state(t, i, Healthy)
 		for n := range int64(3) {
 			k.events <- bpf.Event{Kind: bpf.Timeout, Count: 1, Cookie: 7, At: n * 400 * ms}
 			synctest.Wait()
