@@ -1,11 +1,13 @@
 package bpf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 var errFull = errors.New("every row is taken, by an address that is tracked or by connections that are still open")
@@ -39,10 +41,11 @@ type place struct {
 
 // store is where a rung keeps which address has which row.
 type store interface {
-	put(p *place) error   // from now on connections to p.addr count in p.row
-	drop(p *place) error  // from now on they do not
-	reset(p *place) error // zeroes the row, for p.generation
-	idle(row uint32) bool // no connection refers to the row
+	put(p *place) error     // from now on connections to p.addr count in p.row
+	drop(p *place) error    // from now on they do not
+	reset(p *place) error   // zeroes the row, for p.generation
+	idle(row uint32) bool   // no connection refers to the row
+	heard(row uint32) int64 // when anything last happened there, CLOCK_MONOTONIC; 0: never
 
 	// borrow tells of the places that other processes gave away, and keeps
 	// them from giving away another until giveBack. A store of our own has none.
@@ -111,10 +114,15 @@ func (t *addresses) place(addr netip.AddrPort) (*place, error) {
 	var old *place
 	if t.next < len(t.byRow) {
 		p.row = uint32(t.next)
-	} else if old = t.longestParked(); old != nil {
+	} else if old = cmp.Or(t.longestParked(), t.longestSilent()); old != nil {
 		p.row, p.generation = old.row, old.generation+1
 	} else {
 		return nil, errFull
+	}
+	if old != nil && t.store.shared() { // a parked one was dropped when it was
+		if err := t.store.drop(old); err != nil {
+			return nil, err
+		}
 	}
 	if err := t.store.reset(p); err != nil {
 		return nil, err
@@ -150,6 +158,25 @@ func (t *addresses) longestParked() *place {
 	}
 	return nil
 }
+
+// longestSilent is, of shared places, which are never parked, the one that
+// nobody of this process has and that was heard longest ago, a while at least.
+func (t *addresses) longestSilent() (found *place) {
+	if !t.store.shared() {
+		return nil
+	}
+	oldest := Now() - int64(silentFor)
+	for _, p := range t.byRow {
+		if p != nil && p.refs == 0 && t.store.idle(p.row) && t.store.heard(p.row) < oldest {
+			found, oldest = p, t.store.heard(p.row)
+		}
+	}
+	return found
+}
+
+// silentFor is how long a shared place must have been silent for its row to be
+// given away: who tracks it in another process would read another's counters.
+const silentFor = 10 * time.Minute
 
 func (t *addresses) unpark(p *place) {
 	for i := range t.parked {
@@ -187,5 +214,6 @@ func (noStore) put(*place) error                   { return nil }
 func (noStore) drop(*place) error                  { return nil }
 func (noStore) reset(*place) error                 { return nil }
 func (noStore) idle(uint32) bool                   { return true }
+func (noStore) heard(uint32) int64                 { return 0 }
 func (noStore) borrow(func(place)) (func(), error) { return func() {}, nil }
 func (noStore) shared() bool                       { return false }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 var errNoCgroup = errors.New("no cgroup v2 is mounted")
@@ -15,8 +17,9 @@ var errNoCgroup = errors.New("no cgroup v2 is mounted")
 // cgroup is the directory of cgroup v2 whose sockets are counted.
 type cgroup struct {
 	path string
-	made bool   // by us, to be removed
-	home string // where this process was before; "": it has not moved
+	made bool     // by us, to be removed
+	held *os.File // locked while we count here: two would count everything twice
+	home string   // where this process was before; "": it has not moved
 }
 
 // enterCgroup moves this process into the cgroup at path, made where it does
@@ -35,15 +38,12 @@ func enterCgroup(path string, move bool, log *slog.Logger) (*cgroup, error) {
 		sweepCgroups(parent, log)
 		path = filepath.Join(parent, cgroupName(os.Getpid()))
 	}
-	c := &cgroup{path: filepath.Clean(path)}
-	switch err := os.Mkdir(c.path, 0o755); {
-	case err == nil:
-		c.made = true
-	case !errors.Is(err, os.ErrExist):
-		return nil, fmt.Errorf("making a cgroup: %w", err)
+	c, err := openCgroup(filepath.Clean(path))
+	if errors.Is(err, unix.EWOULDBLOCK) { // another gateway counts there
+		c, err = openCgroup(filepath.Join(path, cgroupName(os.Getpid())))
 	}
-	if _, err := os.Stat(filepath.Join(c.path, "cgroup.procs")); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is no cgroup: %w", c.path, err), c.leave())
+	if err != nil {
+		return nil, err
 	}
 	if c.path == home || !move {
 		return c, nil
@@ -55,6 +55,28 @@ func enterCgroup(path string, move bool, log *slog.Logger) (*cgroup, error) {
 	return c, nil
 }
 
+// openCgroup makes the cgroup where it does not exist, and takes it for us alone.
+func openCgroup(path string) (*cgroup, error) {
+	c := &cgroup{path: path}
+	switch err := os.Mkdir(path, 0o755); {
+	case err == nil:
+		c.made = true
+	case !errors.Is(err, os.ErrExist):
+		return nil, fmt.Errorf("making a cgroup: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(path, "cgroup.procs")); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is no cgroup: %w", path, err), c.leave())
+	}
+	var err error
+	if c.held, err = os.Open(path); err == nil {
+		err = unix.Flock(int(c.held.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("taking the cgroup %s: %w", path, err), c.leave())
+	}
+	return c, nil
+}
+
 // leave moves this process back and removes the cgroup if it was made here.
 func (c *cgroup) leave() error {
 	var errs []error
@@ -62,6 +84,9 @@ func (c *cgroup) leave() error {
 		if err := moveTo(c.home); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if c.held != nil {
+		c.held.Close()
 	}
 	if c.made {
 		if err := os.Remove(c.path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -81,11 +106,12 @@ func moveTo(path string) error {
 
 const cgroupPrefix = "penstock-"
 
-func cgroupName(pid int) string { return cgroupPrefix + strconv.Itoa(pid) }
+// cgroupName tells processes apart, in all PID namespaces.
+func cgroupName(pid int) string { return cgroupPrefix + namespace("pid") + "-" + strconv.Itoa(pid) }
 
-// cgroupPID is the reverse of cgroupName.
+// cgroupPID is the reverse of cgroupName, for a process that we can see.
 func cgroupPID(path string) (pid int, ok bool) {
-	number, ok := strings.CutPrefix(filepath.Base(path), cgroupPrefix)
+	number, ok := strings.CutPrefix(filepath.Base(path), cgroupPrefix+namespace("pid")+"-")
 	pid, err := strconv.Atoi(number)
 	return pid, ok && err == nil
 }

@@ -165,6 +165,11 @@ func (k *kernel) idle(row uint32) bool {
 	return atomic.LoadUint64(&k.view.rows[row].sockets) == 0
 }
 
+func (k *kernel) heard(row uint32) int64 {
+	r := &k.view.rows[row]
+	return int64(max(atomic.LoadUint64(&r.lastByteNS), atomic.LoadUint64(&r.lastEventNS)))
+}
+
 func (k *kernel) shared() bool { return k.shares != nil }
 
 func (k *kernel) borrow(each func(place)) (func(), error) {

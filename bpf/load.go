@@ -15,10 +15,7 @@ func (k *kernel) load(spec *ebpf.CollectionSpec, into any, maps *kernelMaps, o *
 	for _, name := range []string{backendMapRows, backendMapAddresses} {
 		spec.Maps[name].MaxEntries = uint32(o.Rows)
 	}
-	opts, done, err := k.share(spec, o)
-	if err != nil {
-		return err
-	}
+	opts, done := k.share(spec, o)
 	defer done()
 	if err := spec.LoadAndAssign(into, opts); err != nil {
 		return fmt.Errorf("loading: %w", err)
@@ -29,35 +26,45 @@ func (k *kernel) load(spec *ebpf.CollectionSpec, into any, maps *kernelMaps, o *
 
 // share makes the pinned maps those that spec is loaded with. A directory that
 // cannot be used is said, and everything is this process's own.
-func (k *kernel) share(spec *ebpf.CollectionSpec, o *Options) (*ebpf.CollectionOptions, func(), error) {
+func (k *kernel) share(spec *ebpf.CollectionSpec, o *Options) (*ebpf.CollectionOptions, func()) {
 	opts := &ebpf.CollectionOptions{}
 	if o.Pin == "" || o.probing {
-		return opts, func() {}, nil
+		return opts, func() {}
 	}
-	p, err := openPins(o.Pin, o.Log)
+	p, replaced, err := shared(spec, o)
 	if err != nil {
 		o.Log.Warn("kernel: counters will not outlive this process", "cause", err)
-		return opts, func() {}, nil
+		return opts, func() {}
+	}
+	opts.MapReplacements = replaced
+	k.shares = p
+	return opts, func() { closeAll(replaced) }
+}
+
+func closeAll(maps map[string]*ebpf.Map) {
+	for _, m := range maps {
+		m.Close()
+	}
+}
+
+// shared opens what is pinned in place of maps of spec.
+func shared(spec *ebpf.CollectionSpec, o *Options) (*pins, map[string]*ebpf.Map, error) {
+	p, err := openPins(o.Pin, o.Log)
+	if err != nil {
+		return nil, nil, err
 	}
 	unlock, err := p.lock()
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unlock()
-	opts.MapReplacements = make(map[string]*ebpf.Map)
-	done := func() {
-		for _, m := range opts.MapReplacements {
-			m.Close()
-		}
-	}
+	maps := make(map[string]*ebpf.Map)
 	for _, name := range []string{backendMapRows, backendMapAddresses} {
-		m, err := p.share(spec.Maps[name], name)
-		if err != nil {
-			done()
+		if maps[name], err = p.share(spec.Maps[name], name); err != nil {
+			delete(maps, name)
+			closeAll(maps)
 			return nil, nil, err
 		}
-		opts.MapReplacements[name] = m
 	}
-	k.shares = p
-	return opts, done, nil
+	return p, maps, nil
 }

@@ -1,7 +1,9 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -154,3 +156,88 @@ func dieWithConnections(t *testing.T, arg string) {
 	unix.Kill(os.Getpid(), unix.SIGKILL)
 	select {}
 }
+
+// Fleets whose addresses come and go must not use up the rows for good.
+func TestPinnedRowsOfGoneAddressesAreGivenAgain(t *testing.T) {
+	dir := mountBPF(t)
+	s := open(t, Sockops, func(o *Options) { o.Pin, o.Rows = dir, 64 })
+	p := newPeer(t, "tcp4", "127.0.0.1:0")
+	kept := track(t, s, p.addr)
+	p.dial()
+	for n := range 200 {
+		row, err := s.Track(netip.MustParseAddrPort(fmt.Sprintf("10.0.0.%d:8000", n+1)))
+		if err != nil {
+			t.Fatalf("address %d, with one tracked: %v", n, err)
+		}
+		if row == kept {
+			t.Fatal("a row that is tracked was given away")
+		}
+		s.Untrack(row)
+	}
+	until(t, s, kept, "it is still counted", func(c Counters) bool { return c.Active == 1 })
+}
+
+// A bpffs is often writable for everybody: who made the directory first could
+// hold its lock, or put maps of his own there.
+func TestPinsOfOthersAreNotUsed(t *testing.T) {
+	f := func(name, want string, spoil func(dir string)) {
+		t.Run(name, func(t *testing.T) {
+			dir := mountBPF(t)
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			spoil(dir)
+			var log strings.Builder
+			s := open(t, Sockops, func(o *Options) {
+				o.Pin, o.Log = dir, slog.New(slog.NewTextHandler(&log, nil))
+			})
+			if s.Mode() != Sockops || !strings.Contains(log.String(), "counters will not outlive this process") || !strings.Contains(log.String(), want) {
+				t.Errorf("%s, after %s", s.Mode(), &log)
+			}
+			track(t, s, netip.MustParseAddrPort("10.0.0.1:1"))
+		})
+	}
+	f("writable", "writable for others", func(dir string) { os.Chmod(dir, 0o777) })
+	f("another's", "belongs to the user 65534", func(dir string) { os.Chown(dir, 65534, 65534) })
+	f("locked", "locking the pinned maps", func(dir string) {
+		d, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.Close() })
+		if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Two gateways that count in one cgroup would count everything twice.
+func TestOneCgroupIsForOneGateway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes cgroups")
+	}
+	home, err := ownCgroup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(home, fmt.Sprintf("penstock-test-%d", os.Getpid()))
+	first, err := enterCgroup(path, false, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := enterCgroup(path, false, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.path != path || filepath.Dir(second.path) != path {
+		t.Errorf("%s and %s", first.path, second.path)
+	}
+	if err := errors.Join(second.leave(), first.leave()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
+	}
+}
+
+var discard = slog.New(slog.DiscardHandler)

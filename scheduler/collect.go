@@ -26,6 +26,10 @@ func (s *Scheduler) Collect(w *telemetry.Writer) {
 	collectHealth(w, all)
 	collectScrapes(w, all)
 	collectKernel(w, all)
+	if s.wire.source != nil {
+		w.Family("penstock_kernel_events_lost_total", "counter", "Events of the kernel that found the ring full.")
+		w.Int("penstock_kernel_events_lost_total", int64(s.wire.source.Lost()))
+	}
 }
 
 // seen is an instance and its status of one moment.
