@@ -16,13 +16,13 @@ type block struct {
 // content is known, and the list of free ones, least recently used first.
 type blocks struct {
 	all    []block // and one more: the free list's anchor
-	known  map[Hash]int32
+	known  index
 	free   int
 	anchor int32
 }
 
 func newBlocks(count int) *blocks {
-	b := &blocks{all: make([]block, count+1), known: make(map[Hash]int32), free: count, anchor: int32(count)}
+	b := &blocks{all: make([]block, count+1), known: newIndex(count), free: count, anchor: int32(count)}
 	for i := range b.all {
 		b.all[i].prev = int32((i + count) % (count + 1))
 		b.all[i].next = int32((i + 1) % (count + 1))
@@ -31,12 +31,7 @@ func newBlocks(count int) *blocks {
 }
 
 // find returns the block with this content, free or not, or none.
-func (b *blocks) find(h Hash) int32 {
-	if i, ok := b.known[h]; ok {
-		return i
-	}
-	return none
-}
+func (b *blocks) find(h Hash) int32 { return b.known.find(h) }
 
 // isFree reports whether nobody refers to block i.
 func (b *blocks) isFree(i int32) bool { return b.all[i].refs == 0 }
@@ -55,7 +50,7 @@ func (b *blocks) hold(i int32) {
 func (b *blocks) take() int32 {
 	i := b.all[b.anchor].next
 	if x := &b.all[i]; x.hash != 0 {
-		delete(b.known, x.hash)
+		b.known.remove(x.hash)
 		x.hash = 0
 	}
 	b.hold(i)
@@ -65,8 +60,7 @@ func (b *blocks) take() int32 {
 // name says what content block i has. A second block with the same content
 // stays nameless, and is gone when it is dropped.
 func (b *blocks) name(i int32, h Hash) {
-	if _, ok := b.known[h]; !ok {
-		b.known[h] = i
+	if h != 0 && b.known.add(h, i) {
 		b.all[i].hash = h
 	}
 }

@@ -59,7 +59,7 @@ func TestSameContentTwice(t *testing.T) {
 	r.submit(prompt(1, 16, 1, 4))
 	r.step()
 	r.check()
-	if got := len(r.blocks.known); got != 4 {
+	if got := r.blocks.known.len; got != 4 {
 		t.Errorf("%d blocks known, want 4", got)
 	}
 }

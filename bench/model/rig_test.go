@@ -97,7 +97,7 @@ func (r *rig) check() {
 		if x.refs > 0 {
 			used++
 		}
-		if x.hash != 0 && b.known[x.hash] != int32(i) {
+		if x.hash != 0 && b.find(x.hash) != int32(i) {
 			r.t.Fatalf("block %d is not found by its hash", i)
 		}
 	}
@@ -111,8 +111,8 @@ func (r *rig) check() {
 			named++
 		}
 	}
-	if named != len(b.known) {
-		r.t.Fatalf("%d blocks have a hash, %d are known", named, len(b.known))
+	if named != b.known.len {
+		r.t.Fatalf("%d blocks have a hash, %d are known", named, b.known.len)
 	}
 }
 

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
+	"penstock/bench/workload"
 	"penstock/cmd/penstock/config"
 )
 
@@ -27,13 +29,13 @@ type commands struct {
 	Check    checkCmd    `cmd:"" help:"Validate a configuration and print what it means, with every default."`
 	Sim      simCmd      `cmd:"" help:"Simulated engines that speak vLLM's HTTP, streams and metrics."`
 	Bench    benchCmd    `cmd:"" help:"Load an OpenAI-compatible endpoint and measure it."`
+	Fleet    fleetCmd    `cmd:"" help:"Compare policies in virtual time: whole fleets, published loads, one table."`
 	Register registerCmd `cmd:"" help:"Runs beside an engine: registers it with a router, for as long as it runs."`
 	Drain    drainCmd    `cmd:"" help:"Take an instance out gently, or let it have requests again."`
 	Version  versionCmd  `cmd:"" help:"Version, commit, Go version, and the kernel's part."`
 
 	Gateway   laterCmd `cmd:"" group:"Not there yet" help:"The data plane alone."`
 	Scheduler laterCmd `cmd:"" group:"Not there yet" help:"The scheduler alone, for many gateways."`
-	Fleet     laterCmd `cmd:"" group:"Not there yet" help:"Compare policies in virtual time."`
 	Top       laterCmd `cmd:"" group:"Not there yet" help:"A live table of a running router."`
 	Explain   laterCmd `cmd:"" group:"Not there yet" help:"Why a request went where it went."`
 	Replay    laterCmd `cmd:"" group:"Not there yet" help:"What another policy would have done."`
@@ -60,7 +62,7 @@ func run(args []string, out, errs io.Writer) int {
 	parser, err := kong.New(new(commands),
 		kong.Name("penstock"),
 		kong.Description("An edge router for fleets of LLM inference engines.\n\nBegin with: penstock demo"),
-		kong.Vars{"engines": engineNames()},
+		kong.Vars{"engines": engineNames(), "workloads": strings.Join(workload.Names(), ", ")},
 		kong.Writers(out, errs),
 		kong.Exit(func(status int) { ended = status }), // after --help
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),

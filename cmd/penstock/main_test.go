@@ -41,7 +41,7 @@ func TestExitStatusAndOneLineOfError(t *testing.T) {
 	f(2, bad+":2: queue.max_siez", "check", "-c", bad)
 	f(2, "no such file", "check", "-c", filepath.Join(dir, "none.yaml"))
 	f(2, "--against: not there yet", "check", "--against", "http://127.0.0.1:8081", "--instance", "http://127.0.0.1:1")
-	f(2, "not there yet", "fleet", "--workload", "w1")
+	f(2, `--workload: "w99" is none of w1`, "fleet", "--workload", "w99")
 	f(2, "not there yet", "top")
 	f(2, "--websocket: not there yet", "bench", "--url", "http://127.0.0.1:1", "--websocket")
 	f(2, "--kv-events: not there yet", "sim", "--kv-events", "5557")
@@ -177,7 +177,7 @@ func TestHelpSaysWhatIsThere(t *testing.T) {
 	f("Usage: penstock serve", "help", "serve")
 	f("Usage: penstock <command>", "help")
 	f("penstock "+version, "--version")
-	f("fleet: not there yet: a later version of Penstock brings it\n", "fleet", "--help")
+	f("explain: not there yet: a later version of Penstock brings it\n", "explain", "--help")
 	f("top: not there yet", "help", "top")
 	f("3s or more", "demo", "--help")
 	for _, value := range []string{"(127.0.0.1:8080)", "(127.0.0.1:8081)", "(auto)", "(least-token)", "(info)", "(text)", "(30s)"} {

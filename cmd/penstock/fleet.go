@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/schollz/progressbar/v3"
+
+	"penstock/bench/fleet"
+	"penstock/bench/model"
+	"penstock/bench/workload"
+)
+
+type fleetCmd struct {
+	Workload []string  `default:"w12" placeholder:"NAME,…" help:"Loads: ${workloads}. (${default})"`
+	Trace    string    `placeholder:"FILE" help:"A recorded load instead: Mooncake's JSON lines or Azure's CSV, plain or zstd."`
+	Policies []string  `aliases:"policy" placeholder:"NAME,…" help:"Default: all that there are."`
+	Rates    []float64 `aliases:"load" placeholder:"R,…" help:"Requests per second, a trace's speed-up or a closed loop's clients. Default: a sweep to the fleet's limit."`
+
+	Instances int      `placeholder:"N" help:"Default: as many as the workload is made for."`
+	Profile   []string `placeholder:"NAME,…" help:"Of the instances, in turn. Default: the workload's."`
+	Gateways  int      `default:"1" placeholder:"N" help:"Each with a scheduler and a view of its own. (${default})"`
+
+	Scrape     time.Duration `default:"100ms" placeholder:"TIME" help:"How often a gateway reads an instance's metrics. (${default})"`
+	ScrapeCost time.Duration `default:"4ms" placeholder:"TIME" help:"What that takes of the engine's time. (${default})"`
+	Delay      time.Duration `default:"100us" placeholder:"TIME" help:"Of the network to an instance, one way. (${default})"`
+	Queue      int           `default:"100000" placeholder:"N" help:"Requests that a gateway holds at most. (${default})"`
+	Fail       []string      `placeholder:"AT:N:FOR" help:"Instance N, from 0, dies at a time, and is back after another: 60s:2:30s."`
+	TokenError float64       `placeholder:"X" help:"Gateways guess a prompt's tokens wrong by up to this share. (0)"`
+	Duration   time.Duration `placeholder:"TIME" help:"Virtual time in which requests come. Default: the workload's."`
+	Seed       uint64        `default:"1" placeholder:"N" help:"The same seed, the same run. (${default})"`
+	Jobs       int           `placeholder:"N" help:"Runs at once. Default: one for each core."`
+
+	JSON string `name:"json" placeholder:"FILE" help:"Write the report there; - for standard output instead of the table."`
+	HTML string `name:"html" placeholder:"FILE" help:"Write a page with curves there."`
+}
+
+// Help is more of fleet --help.
+func (fleetCmd) Help() string {
+	var b strings.Builder
+	b.WriteString("The same scheduler as behind real traffic, in virtual time; every policy meets the same arrivals.\n")
+	for _, w := range workload.All() {
+		fmt.Fprintf(&b, "\n%s: %s.", w.Name, w.About)
+	}
+	b.WriteString("\n\nExample: penstock fleet --workload w1,w12 --policies least-token,round-robin --html report.html")
+	return b.String()
+}
+
+// sweeps are what is asked for, one for each workload.
+func (c *fleetCmd) sweeps() ([]*fleet.Sweep, error) {
+	cfg := fleet.DefaultConfig()
+	cfg.Instances, cfg.Gateways, cfg.Queue = c.Instances, c.Gateways, c.Queue
+	cfg.ScrapeEvery, cfg.ScrapeCost, cfg.Delay = c.Scrape, c.ScrapeCost, c.Delay
+	cfg.TokenError = c.TokenError
+	cfg.Params = workload.Params{Seed: c.Seed, Duration: c.Duration}
+	for _, name := range c.Profile {
+		p, err := model.Named(name)
+		if err != nil {
+			return nil, fmt.Errorf("profile: %w", err)
+		}
+		cfg.Profiles = append(cfg.Profiles, p)
+	}
+	for _, text := range c.Fail {
+		f, err := fleet.ParseFailure(text)
+		if err != nil {
+			return nil, fmt.Errorf("fail: %w", err)
+		}
+		cfg.Failures = append(cfg.Failures, f)
+	}
+	loads, err := c.workloads()
+	if err != nil {
+		return nil, err
+	}
+	var all []*fleet.Sweep
+	for _, w := range loads {
+		s := &fleet.Sweep{Config: cfg, Policies: c.Policies, Rates: c.Rates, Jobs: c.Jobs}
+		s.Workload = w
+		if err := s.Validate(); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (c *fleetCmd) workloads() ([]*workload.Workload, error) {
+	if c.Trace != "" {
+		file, err := os.Open(c.Trace)
+		if err != nil {
+			return nil, fmt.Errorf("trace: %w", err)
+		}
+		defer file.Close()
+		w, err := workload.FromTrace(filepath.Base(c.Trace), file)
+		return []*workload.Workload{w}, err
+	}
+	var all []*workload.Workload
+	for _, name := range c.Workload {
+		w, err := workload.Named(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+func (c *fleetCmd) Run(out io.Writer) error {
+	sweeps, err := c.sweeps()
+	if err != nil {
+		return usage(fmt.Errorf("--%w", err))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	var reports []*fleet.Report
+	for _, s := range sweeps {
+		r, err := s.Run(ctx, sweepProgress(os.Stderr, s.Workload.Name))
+		if err != nil {
+			return err
+		}
+		reports = append(reports, r)
+		if c.JSON != "-" {
+			if err := r.WriteText(out); err != nil {
+				return err
+			}
+		}
+	}
+	return c.write(out, reports)
+}
+
+// write writes the files that are asked for. The JSON of one workload is an
+// object, of several a list.
+func (c *fleetCmd) write(out io.Writer, reports []*fleet.Report) error {
+	if c.HTML != "" {
+		page, err := fleet.Page(reports)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(c.HTML, page, 0o644); err != nil {
+			return err
+		}
+	}
+	if c.JSON == "" {
+		return nil
+	}
+	var what any = reports
+	if len(reports) == 1 {
+		what = reports[0]
+	}
+	b, err := json.MarshalIndent(what, "", "  ")
+	if err != nil {
+		return err
+	}
+	b = append(b, '\n')
+	if c.JSON == "-" {
+		_, err = out.Write(b)
+		return err
+	}
+	return os.WriteFile(c.JSON, b, 0o644)
+}
+
+// sweepProgress draws a bar in a terminal, and nothing elsewhere.
+func sweepProgress(to *os.File, name string) func(float64) {
+	if !isatty.IsTerminal(to.Fd()) {
+		return nil
+	}
+	const whole = 1000
+	bar := progressbar.NewOptions(whole, progressbar.OptionSetWriter(to), progressbar.OptionSetWidth(24), progressbar.OptionSetDescription(name),
+		progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
+	return func(done float64) { bar.Set(int(whole * done)) }
+}

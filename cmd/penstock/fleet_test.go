@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestFleetReports(t *testing.T) {
+	dir := t.TempDir()
+	file, page := filepath.Join(dir, "report.json"), filepath.Join(dir, "report.html")
+	args := []string{"fleet", "--workload", "W12", "--policies", "least-token,random", "--rates", "2,4", "--duration", "10s", "--instances", "3"}
+	status, out, errs := command(append(args, "--json", file, "--html", page)...)
+	if status != 0 || !strings.Contains(out, "least-token") {
+		t.Fatalf("status %d: %s%s", status, out, errs)
+	}
+	f := func(text []byte) {
+		t.Helper()
+		var r struct {
+			Workload  string
+			Instances int
+			Rows      []struct {
+				Policy string
+				Rate   float64
+			}
+		}
+		if err := json.Unmarshal(text, &r); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if r.Workload != "w12" || r.Instances != 3 || len(r.Rows) != 4 || r.Rows[3].Policy != "random" || r.Rows[3].Rate != 4 {
+			t.Errorf("got %+v", r)
+		}
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f(b)
+	if b, err = os.ReadFile(page); err != nil || !strings.Contains(string(b), "<svg") {
+		t.Errorf("a page of %d bytes, %v", len(b), err)
+	}
+	_, out, _ = command(append(args, "--json", "-")...)
+	f([]byte(out))
+	_, out, _ = command("fleet", "--workload", "one,w7-onoff", "--policies", "random", "--json", "-", "--duration", "10s")
+	var list []any
+	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) != 2 {
+		t.Errorf("two workloads: %v, want a list of two", err)
+	}
+}
+
+func TestFleetReplaysATrace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "trace.csv")
+	text := "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := command("fleet", "--trace", file, "--policies", "random", "--instances", "2")
+	if status != 0 || !strings.Contains(out, "trace.csv") {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+}
+
+func TestFleetSaysWhatIsWrong(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		if status, _, errs := command(append([]string{"fleet"}, args...)...); status != exitUsage || !strings.Contains(errs, want) {
+			t.Errorf("%v: status %d, said %q, want %q", args, status, errs, want)
+		}
+	}
+	f(`--workload: "w99" is none of w1`, "--workload", "w99")
+	f(`--policies: "best" is none of`, "--policies", "best")
+	f("--profile: unknown profile", "--profile", "9b")
+	f("--rate: 0 is out of range", "--rates", "0")
+	f("--gateways: 100 is out of range", "--gateways", "100")
+	f("--token-error: 2 is out of range", "--token-error", "2")
+	f("no such file", "--trace", "none.csv")
+}
