@@ -3,7 +3,8 @@
 //	load   the load generator for any OpenAI-compatible endpoint
 //	model  an engine without its GPU: its queue, its batch, its cache, its time
 //	sim    that model in real time behind vLLM's HTTP
-//	demo   sim and load together, with a live table
+//	workload  requests as published loads and traces have them
+//	fleet  whole fleets of that model before the scheduler's own code, in virtual time
 //	demo   engines, a load and a live table in one process, with a story in it
 //	peers  a command that measures the router beside other proxies
 //
