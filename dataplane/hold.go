@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -11,11 +12,11 @@ import (
 )
 
 // holder keeps the requests that no instance can take now, and binds each one
-// late: to the first instance that frees up, in order of arrival.
+// late: to an instance that can begin it, in the scheduler's order.
 //
 // A request enters through the lock-free ring of the instance that would have
-// been its choice; one goroutine, run, empties all rings into a line by ticket
-// and asks the scheduler for the head of the line whenever something changed.
+// been its choice; one goroutine, run, empties all rings into the scheduler's
+// line and goes along it whenever something changed.
 type holder struct {
 	sched    *scheduler.Scheduler
 	stations func() []*station
@@ -27,8 +28,8 @@ type holder struct {
 
 	orphans orphans // rings whose instances have left
 
-	line []*waiter // run's own
-	full []string  // models found full in this pass, run's own
+	line *scheduler.Line[*waiter] // run's own
+	new  []*waiter                // of the rings, run's own
 }
 
 // waiter is one held request, as the holder sees it. It has its own copy of
@@ -56,7 +57,7 @@ func (h *holder) enter(q *scheduler.Query, st *station, deadline int64) *waiter 
 		return nil
 	}
 	w := &waiter{query: *q, ticket: h.tickets.Add(1), deadline: deadline, station: st, done: make(chan struct{})}
-	w.query.Model = strings.Clone(q.Model)
+	w.query.Model, w.query.Prefix = strings.Clone(q.Model), slices.Clone(q.Prefix)
 	st.pending.Add(1)
 	if !h.push(w) {
 		h.leave(w)
@@ -99,8 +100,9 @@ func (h *holder) freed() {
 // run is the one consumer of all rings. now is the gateway's clock.
 func (h *holder) run(stop <-chan struct{}, now func() int64, random func() uint64) {
 	for {
-		h.collect()
-		h.serve(now(), random)
+		at := now()
+		h.collect(at)
+		h.serve(at, random)
 		if !h.bell.Sleep() {
 			continue
 		}
@@ -111,39 +113,36 @@ func (h *holder) run(stop <-chan struct{}, now func() int64, random func() uint6
 		select {
 		case <-h.bell.C():
 		case <-stop:
-			h.dissolve()
+			h.dissolve(now())
 			return
 		}
 	}
 }
 
 // collect moves what the rings hold to the line, by ticket.
-func (h *holder) collect() {
-	n := len(h.line)
+func (h *holder) collect(now int64) {
 	for _, st := range h.stations() {
 		h.empty(st)
 	}
 	for _, st := range h.orphans.all() {
 		h.empty(st)
 	}
-	if len(h.line) > n {
-		slices.SortStableFunc(h.line, func(a, b *waiter) int {
-			if a.ticket < b.ticket {
-				return -1
-			}
-			return 1
-		})
+	slices.SortFunc(h.new, func(a, b *waiter) int { return cmp.Compare(a.ticket, b.ticket) })
+	for _, w := range h.new {
+		h.line.Add(w, &w.query, now)
 	}
+	clear(h.new)
+	h.new = h.new[:0]
 }
 
-// empty moves what a station's ring holds to the line.
+// empty takes what a station's ring holds.
 func (h *holder) empty(st *station) {
 	for {
 		w, ok := st.ring.TryPop()
 		if !ok {
 			return
 		}
-		h.line = append(h.line, w)
+		h.new = append(h.new, w)
 	}
 }
 
@@ -187,47 +186,34 @@ func (h *holder) adopt(st *station) {
 	h.freed()
 }
 
-// serve goes along the line once. A model that was found full is not asked for
-// again in the same pass, so that a long line costs one look a request.
+// serve goes along the line once.
 func (h *holder) serve(now int64, random func() uint64) {
-	h.full = h.full[:0]
-	rest := h.line[:0]
-	for _, w := range h.line {
-		if !h.settle(w, now, random) {
-			rest = append(rest, w)
+	h.line.Prune(func(w *waiter) bool {
+		if w.deadline != 0 && now >= w.deadline {
+			w.cancel()
 		}
-	}
-	clear(h.line[len(rest):])
-	h.line = rest
+		return w.state.Load() != waiting
+	})
+	h.line.Serve(now, func(w *waiter) (scheduler.Decision, bool) { return h.place(w, now, random()) })
 }
 
-// settle says whether w has left the line.
-func (h *holder) settle(w *waiter, now int64, random func() uint64) bool {
+// place says whether w has left the line.
+func (h *holder) place(w *waiter, now int64, chance uint64) (d scheduler.Decision, left bool) {
 	if w.state.Load() != waiting {
-		return true
+		return d, true
 	}
-	if w.deadline != 0 && now >= w.deadline {
-		w.cancel()
-		return true
-	}
-	if slices.Contains(h.full, w.query.Model) {
-		return false
-	}
-	w.query.Now, w.query.Rand = now, random()
-	d := h.sched.Pick(&w.query)
+	w.query.Now, w.query.Rand = now, chance
+	d = h.sched.Pick(&w.query)
 	if d.Verdict == scheduler.Full {
-		if w.query.Tried.Len() == 0 && w.query.Only == nil { // others have fewer to choose from
-			h.full = append(h.full, w.query.Model)
-		}
-		return false
+		return d, false
 	}
 	w.decision = d
 	if !w.state.CompareAndSwap(waiting, bound) {
 		d.Reservation.End()
-		return true
+		return d, true
 	}
 	close(w.done)
-	return true
+	return d, true
 }
 
 // cancel ends the wait from outside: the client left, or its time is over.
@@ -238,10 +224,9 @@ func (w *waiter) cancel() {
 }
 
 // dissolve lets everybody go at the end.
-func (h *holder) dissolve() {
-	h.collect()
-	for _, w := range h.line {
+func (h *holder) dissolve(now int64) {
+	h.collect(now)
+	for w := range h.line.All {
 		w.cancel()
 	}
-	h.line = nil
 }

@@ -2,9 +2,11 @@ package dataplane
 
 import (
 	"math/rand/v2"
+	"sync"
 	"unsafe"
 
 	"penstock/scheduler"
+	"penstock/scheduler/prefix"
 )
 
 // bytesPerToken turns a prompt's bytes into a guess of its tokens, where the
@@ -22,8 +24,34 @@ func (c *client) ask() {
 		Opaque:       q.fields.Media || q.route.kind == routeForm,
 		Session:      q.session(),
 		Only:         c.owner(),
+		Key:          q.keyIndex,
+		Like:         uint64(q.route.index)<<32 | uint64(q.keyIndex),
+		Eager:        c.g.cfg.Queue.MaxSize == 0,
 	}
+	q.chain()
 }
+
+// mostBlocks bounds how much of a prompt is looked up: a mebibyte.
+const mostBlocks = 1 << 20 / prefix.BlockBytes
+
+// chain hashes the prompt as it came, blocks of raw JSON: the same conversation
+// begins with the same bytes.
+func (q *request) chain() {
+	text := q.fields.Prompt.Of(q.body)
+	if len(text) < prefix.BlockBytes {
+		return
+	}
+	if q.blocks == nil {
+		q.blocks = blockLists.Get().(*[]uint64)
+	}
+	*q.blocks = prefix.Chain((*q.blocks)[:0], prefix.Seed(q.query.Model), text, mostBlocks)
+	q.query.Prefix = *q.blocks
+	q.query.BlockTokens = max(q.query.PromptTokens*prefix.BlockBytes/len(text), 1)
+}
+
+// blockLists is memory for the blocks of prompts, from their scan to the first
+// byte of their answer.
+var blockLists = sync.Pool{New: func() any { return new([]uint64) }}
 
 // borrow is b as a string without a copy: valid as long as the request's
 // buffers are. The scheduler keeps none of it, the holder makes its own.
@@ -74,7 +102,9 @@ func (c *client) await() *refusal {
 	}
 	w := h.enter(&q.query, c.g.stations.of(q.decision.Instance), deadline)
 	if w == nil {
-		// The line may be full of requests for another model.
+		// The line may be full of requests for another model, or who is in it
+		// waits for a better place than there is now: then this one takes that.
+		q.query.Eager = true
 		if c.pick(); q.decision.Verdict != scheduler.Full {
 			return c.verdict()
 		}

@@ -39,6 +39,7 @@ type request struct {
 
 	overhead int64 // ns in the router itself until it was sent
 
+	blocks      *[]uint64 // of the prompt; pooled
 	query       scheduler.Query
 	decision    scheduler.Decision
 	tries       int // instances that had it
@@ -121,7 +122,11 @@ func (q *request) release(g *Gateway) {
 	}
 	putBuffer(q.hold)
 	putBuffer(q.stash)
+	if q.blocks != nil {
+		blockLists.Put(q.blocks)
+	}
 	q.hold, q.stash, q.body = nil, nil, nil
+	q.blocks, q.query.Prefix = nil, nil
 }
 
 func (q *request) reset(g *Gateway) {

@@ -36,6 +36,9 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	if a.head.Status == 404 { // it may not serve the model any more
 		q.decision.Instance.AskModels()
 	}
+	if a.head.Status >= 300 {
+		q.decision.Reservation.Forget()
+	}
 	q.decision.Reservation.FirstByte(now)
 	q.decision.Reservation.Moved(len(piece), now)
 	q.started, q.status = true, a.head.Status
@@ -67,7 +70,7 @@ func (c *client) relay(now int64, a *answer, piece []byte) error {
 	q.decision.Reservation.Moved(len(piece), now)
 	if q.meter.see(a) {
 		q.meter.last = now
-		q.decision.Reservation.Tokens(q.meter.batch())
+		q.decision.Reservation.Tokens(q.meter.batch(), now)
 	}
 	c.out = c.out[:0]
 	return c.send(now, a, piece)

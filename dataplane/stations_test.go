@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"log/slog"
 	"testing"
 
 	"penstock/dataplane/ring"
@@ -11,7 +12,11 @@ func TestInstanceThatLeftIsForgotten(t *testing.T) {
 	s := newStations(func(i *scheduler.Instance) *station {
 		return &station{inst: i, warm: new(warm), ring: ring.New[*waiter](2)}
 	})
-	h := &holder{stations: s.all, max: 1}
+	sched, err := scheduler.New(scheduler.DefaultConfig(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &holder{stations: s.all, max: 1, line: scheduler.NewLine[*waiter](sched)}
 	h.bell.Init()
 	f := func(stations, orphans int) {
 		t.Helper()
@@ -29,8 +34,8 @@ func TestInstanceThatLeftIsForgotten(t *testing.T) {
 	f(2, 0)
 	h.adopt(s.drop(asked))
 	f(1, 1)
-	if h.collect(); len(h.line) != 1 {
-		t.Fatalf("%d in the line: what waits at an instance that left is not found", len(h.line))
+	if h.collect(0); h.line.Len() != 1 {
+		t.Fatalf("%d in the line: what waits at an instance that left is not found", h.line.Len())
 	}
 	h.leave(w)
 	s.of(idle)

@@ -18,7 +18,7 @@ func TestDecidingAllocatesNothing(t *testing.T) {
 			q.Rand = next(q.Rand)
 			d := s.Pick(q)
 			d.Reservation.FirstByte(0)
-			d.Reservation.Tokens(3)
+			d.Reservation.Tokens(3, 0)
 			d.Reservation.End()
 		}); n != 0 {
 			t.Errorf("%s: %v allocations a decision", policy, n)

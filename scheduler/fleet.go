@@ -178,6 +178,7 @@ func (s *Scheduler) depart(i *Instance) {
 	delete(f.told, i)
 	delete(f.cut, i)
 	i.leave()
+	s.closeCache(i)
 	i.log.Info("instance is gone")
 	if gone := f.onGone.Load(); gone != nil {
 		(*gone)(i)

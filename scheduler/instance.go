@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"penstock/scheduler/engine"
+	"penstock/scheduler/predict"
+	"penstock/scheduler/prefix"
 	"penstock/scheduler/telemetry"
 )
 
@@ -28,10 +30,15 @@ type Instance struct {
 
 	row    row
 	said   said
+	speed  predict.Speed
 	ramp   ramp
 	health health
 	wire   *wire
 	strand strand
+
+	slot    prefix.Slot   // in the scheduler's index
+	sized   int64         // the KV capacity that it was given there, in tokens; the keeper's
+	doubted atomic.Uint64 // a float64, 0..1: the share of what we believe to be cached that is not
 
 	signals  [signalCount]signal
 	evidence atomic.Pointer[string] // what people have to know of them; nil: nothing
@@ -106,6 +113,8 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 		i.models.Store(&models)
 	}
 	i.doubt()
+	i.speed.Begin(*s.typical.Load())
+	s.openCache(i)
 	i.health.mu.Lock()
 	defer i.health.mu.Unlock()
 	i.health.since = time.Now()

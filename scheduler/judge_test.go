@@ -12,10 +12,9 @@ import (
 // and another beginning each 100 ms.
 func busy(t *testing.T, i *Instance, n int, d time.Duration, each func()) {
 	t.Helper()
-	m := newMean(1)
 	var held []Reservation
 	begin := func() {
-		r, ok := i.reserve(&Query{PromptTokens: 10, Stream: true, Now: time.Now().UnixNano()}, 100, m)
+		r, ok := i.reserve(&Query{PromptTokens: 10, MaxTokens: 100, Stream: true, Now: time.Now().UnixNano()})
 		if !ok {
 			t.Fatal("no place")
 		}

@@ -247,8 +247,10 @@ func (k *keeper) scrape(ctx context.Context) {
 	k.scrapeAt = now.Add(jitter(k.pace.interval()))
 	if k.reading.GenerationTokens < tokens { // it was restarted
 		i.said.known.Store(0)
+		k.sched.cached.Clear(i.slot)
 		k.modelsAt = now
 	}
+	k.sched.sizeCache(i, &k.reading)
 	k.has = k.reading.Has
 	k.judge.heard(i, &k.reading, min(streams, i.row.streams.Load()), now)
 	i.report(&k.reading, before, ended)

@@ -7,6 +7,7 @@ import "penstock/scheduler/engine"
 type load struct {
 	requests int64 // in it: ours, and what others sent
 	waiting  int64 // of them in the engine's own queue
+	foreign  int64 // of them, that are not ours
 	tokens   int64 // of work: prompts not yet answered, output still to come
 }
 
@@ -23,6 +24,7 @@ func (i *Instance) load(requestTokens int64) load {
 		foreign = i.others()
 	}
 	l.requests += foreign
+	l.foreign = foreign
 	l.tokens += foreign * requestTokens
 	if live.Has(engine.HasWaiting) {
 		l.waiting = i.waiting(live)

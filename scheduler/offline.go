@@ -5,7 +5,11 @@ import "penstock/scheduler/engine"
 // Tell is what a simulation says in place of a keeper: a report, as it was read
 // at r.At, of an instance that is well. All that it has is believed. Not beside
 // Run.
-func (i *Instance) Tell(r *engine.Reading) {
+func (s *Scheduler) Tell(i *Instance, r *engine.Reading) {
+	if r.PromptTokens+r.GenerationTokens < i.said.tokens.Load() { // it was restarted
+		s.cached.Clear(i.slot)
+	}
+	s.sizeCache(i, r)
 	i.report(r, i.row.inFlight.Load(), i.row.ended.Load())
 	i.said.live.Store(uint32(r.Has))
 	for n := range i.signals {

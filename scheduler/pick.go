@@ -3,6 +3,8 @@ package scheduler
 import (
 	"slices"
 	"sync"
+
+	"penstock/scheduler/prefix"
 )
 
 // scratch is the memory of one decision.
@@ -12,6 +14,9 @@ type scratch struct {
 	spare     []candidate // could, but others are better: suspect, starting, returning with their share
 	full      []candidate
 	last      []candidate // out, in a panic
+
+	slots []prefix.Slot
+	found []int32
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -33,11 +38,15 @@ func (s *Scheduler) Pick(q *Query) Decision {
 		from := sc.usable
 		switch {
 		case len(from) > 0:
+			if s.policy.waits && !q.Eager {
+				from = append(from, sc.full...)
+				sc.usable = from
+			}
 		case len(sc.spare) > 0:
 			from = sc.spare
 		case len(sc.full) > 0:
-			d := s.choose(q, turn, sc.full)
-			d.Verdict = Full
+			d, _ := s.choose(q, turn, sc, sc.full)
+			d.Verdict, d.Saturated = Full, true
 			return d
 		case len(sc.last) > 0:
 			from = sc.last
@@ -48,15 +57,20 @@ func (s *Scheduler) Pick(q *Query) Decision {
 		default:
 			return Decision{Verdict: NoModel, Policy: s.policy.name}
 		}
-		d := s.choose(q, turn, from)
+		d, c := s.choose(q, turn, sc, from)
+		if s.policy.waits && !q.Eager && !c.ready() {
+			d.Verdict = Full
+			d.Saturated = !slices.ContainsFunc(from, func(c candidate) bool { return c.ready() })
+			return d
+		}
 		var ok bool
-		if d.Reservation, ok = d.Instance.reserve(q, s.expected(q), s.output); ok {
+		if d.Reservation, ok = s.reserve(c, q); ok {
 			d.Verdict = Picked
 			d.Instance.picked.Inc()
 			return d
 		}
 	}
-	return Decision{Verdict: Full, Instance: sc.any(), Policy: s.policy.name}
+	return Decision{Verdict: Full, Saturated: true, Instance: sc.any(), Policy: s.policy.name}
 }
 
 // Elsewhere says whether another instance than i could be given the request,
@@ -68,22 +82,44 @@ func (s *Scheduler) Elsewhere(q *Query, i *Instance) bool {
 	})
 }
 
-// choose asks the policy.
-func (s *Scheduler) choose(q *Query, turn uint64, from []candidate) Decision {
-	i, reason := s.policy.choose(q, turn, from)
-	d := Decision{Instance: from[i].inst, Policy: s.policy.name, Reason: reason}
+// choose asks the policy, which is told what it reads; of the choice, everything
+// is told.
+func (s *Scheduler) choose(q *Query, turn uint64, sc *scratch, from []candidate) (Decision, *candidate) {
+	p, output := &s.policy, float64(s.expected(q))
+	if p.hits || p.outlook {
+		sc.hits(s.cached, q, from)
+	}
+	if p.outlook {
+		s.foresee(q, output, from)
+	}
+	n, reason := p.choose(q, turn, from)
+	c := &from[n]
+	if !p.hits {
+		sc.hits(s.cached, q, from[n:n+1])
+	}
+	if !p.outlook {
+		s.foresee(q, output, from[n:n+1])
+	}
+	d := Decision{Instance: c.inst, Policy: p.name, Reason: reason, TTFT: c.ttft, fresh: c.fresh, output: output}
 	if len(from) == 1 {
 		d.Reason = "the only one that can"
 	}
-	if set := from[i].inst.missing(s.policy.signals); set != 0 {
+	if set := c.inst.missing(p.signals); set != 0 {
 		d.Degraded = missingNames[set]
-		for _, n := range s.policy.signals {
+		for _, n := range p.signals {
 			if set&(1<<n) != 0 {
 				s.degraded[n].Inc()
 			}
 		}
 	}
-	return d
+	return d, c
+}
+
+func (s *Scheduler) foresee(q *Query, output float64, from []candidate) {
+	usual := float64(s.prompt.value())
+	for n := range from {
+		from[n].foresee(q, output, usual)
+	}
 }
 
 // sort puts the instances in heaps.
@@ -103,6 +139,7 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 		c := candidate{inst: i, load: i.load(requestTokens)}
 		switch {
 		case i.full():
+			c.full = true
 			sc.full = append(sc.full, c)
 		case state != Healthy:
 			sc.spare = append(sc.spare, c)
@@ -145,15 +182,17 @@ func (sc *scratch) any() *Instance {
 	return nil
 }
 
-// expected is how many tokens the answer will have: what requests lately had,
+// expected is how many tokens the answer will have: what answers like it had,
 // but never more than the client wants.
 func (s *Scheduler) expected(q *Query) int64 {
-	mean := s.output.value()
+	usual := int64(s.output.Of(q.Like, q.PromptTokens, firstOutput))
 	if q.MaxTokens >= 0 {
-		return min(int64(q.MaxTokens), mean)
+		return min(int64(q.MaxTokens), usual)
 	}
-	return mean
+	return usual
 }
 
 // requestTokens is what a request of unknown size counts as.
-func (s *Scheduler) requestTokens() int64 { return s.prompt.value() + s.output.value() }
+func (s *Scheduler) requestTokens() int64 {
+	return s.prompt.value() + int64(s.output.Usual(firstOutput))
+}

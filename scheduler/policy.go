@@ -10,19 +10,24 @@ import (
 type policy struct {
 	name    string
 	signals []int // of the engines, that it reads, the most important first; without them it goes by our own account
+	hits    bool  // it reads what candidates have of the prompt
+	outlook bool  // it reads what would become of the request there
+	waits   bool  // it would rather hold a request than queue it in an engine
 	choose  func(q *Query, turn uint64, c []candidate) (index int, reason string)
 }
 
 // candidate is an instance that could take the request, with its load as it was
 // when the decision began.
 type candidate struct {
-	inst *Instance
-	load load
+	inst   *Instance
+	load   load
+	blocks int32 // leading blocks of the prompt that it has
+	outlook
 }
 
 // policies are all there are; an instance that others would choose too is told
 // apart by chance, so that several gateways do not herd.
-var policies = []policy{leastToken, leastRequest, powerOfTwo, roundRobin, random}
+var policies = []policy{predictive, leastToken, leastRequest, powerOfTwo, roundRobin, random}
 
 var (
 	roundRobin = policy{name: "round-robin", choose: func(_ *Query, turn uint64, c []candidate) (int, string) {

@@ -83,9 +83,9 @@ func TestLeastTokenCountsOutputDown(t *testing.T) {
 	tokens(100)
 	d.Reservation.FirstByte(0)
 	tokens(50)
-	d.Reservation.Tokens(20)
+	d.Reservation.Tokens(20, 0)
 	tokens(30)
-	d.Reservation.Tokens(500) // more than it was to be
+	d.Reservation.Tokens(500, 0) // more than it was to be
 	tokens(0)
 	d.Reservation.End()
 	tokens(0)

@@ -11,7 +11,7 @@ import (
 // asked gives the instance a request of so many tokens.
 func asked(t *testing.T, i *Instance, tokens int, stream bool) *Reservation {
 	t.Helper()
-	r, ok := i.reserve(&Query{PromptTokens: tokens, MaxTokens: -1, Stream: stream, Now: time.Now().UnixNano()}, 100, newMean(1))
+	r, ok := i.reserve(&Query{PromptTokens: tokens, MaxTokens: -1, Stream: stream, Now: time.Now().UnixNano()})
 	if !ok {
 		t.Fatal("no place")
 	}
@@ -335,7 +335,7 @@ func TestRequestThatIsNotUnderstoodHasTime(t *testing.T) {
 	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
 		state(t, i, Healthy)
 		e.set(func(e *scripted) { e.generate = engine.ErrTimeout })
-		opaque, _ := i.reserve(&Query{PromptTokens: 5, Stream: true, Opaque: true, Now: time.Now().UnixNano()}, 100, newMean(1))
+		opaque, _ := i.reserve(&Query{PromptTokens: 5, Stream: true, Opaque: true, Now: time.Now().UnixNano()})
 		time.Sleep(20 * time.Second)
 		state(t, i, Healthy)
 		r := asked(t, i, 20, true) // but one that is understood ought to have come

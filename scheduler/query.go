@@ -10,9 +10,14 @@ type Query struct {
 	Stream       bool      // the answer is wanted in pieces
 	Opaque       bool      // its text does not tell how long it takes: images, audio, or it was taken from an instance that hung
 	Session      uint64    // 0: none
-	Prefix       []uint64  // hashes of the prompt's blocks, each over all before it too; nil: not known
+	Key          int       // whose it is; 0: nobody's in particular
+	Priority     int       // larger goes first
+	Like         uint64    // requests of the same number have answers of like lengths: who asks, and for what
+	Prefix       []uint64  // hashes of the prompt's blocks, each over all before it too (prefix.Chain); nil: not known
+	BlockTokens  int       // prompt tokens of each of them
 	Tried        Tried     // instances that had the request already
 	Only         *Instance // no other can serve it; nil: any can
+	Eager        bool      // it cannot wait for a better place than there is now
 
 	Now  int64  // ns on the caller's clock
 	Rand uint64 // chance for this decision
@@ -65,7 +70,7 @@ const (
 	NoInstance Verdict = iota
 	// NoModel: no instance serves it.
 	NoModel
-	// Full: every instance that could serve it is; Instance would be the choice.
+	// Full: it is better held than given away; Instance would be the choice.
 	Full
 	// Picked: Instance has it, and Reservation holds its place.
 	Picked
@@ -80,4 +85,9 @@ type Decision struct {
 	Reason      string // why this one, for people
 	Degraded    string // signals that the policy had to do without, joined with commas; empty: none
 	Reservation Reservation
+
+	Saturated bool    // Full, because no instance takes anything now; else it waits for this one, and others may have another
+	TTFT      float64 // seconds to the first token, as predicted; 0: it was not
+	fresh     float64 // prompt tokens that the instance has to compute
+	output    float64 // tokens of the answer, as expected
 }

@@ -17,6 +17,7 @@ func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
 	i.said.kvSize.Store(r.KVCapacityTokens)
 	i.said.foreign.Store(max(running+waiting-mine, 0))
 	i.said.ended.Store(ended)
+	i.said.kept.Store(i.row.work.kept.Load())
 	i.said.tokens.Store(r.PromptTokens + r.GenerationTokens)
 	i.said.limit.Store(int64(r.Limit))
 	if waiting == 0 {

@@ -97,3 +97,12 @@ func shares(t testing.TB, s *Scheduler, n int) []int {
 
 // index is where the instance stands in the fleet.
 func index(s *Scheduler, i *Instance) int { return slices.Index(s.Instances(), i) }
+
+// reserve gives a request a place on the instance without asking a policy.
+func (i *Instance) reserve(q *Query) (Reservation, bool) {
+	s, err := New(DefaultConfig(), quiet)
+	if err != nil {
+		panic(err)
+	}
+	return s.reserve(&candidate{inst: i}, q)
+}

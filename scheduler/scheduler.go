@@ -3,11 +3,14 @@ package scheduler
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"penstock/scheduler/predict"
+	"penstock/scheduler/prefix"
 	"penstock/scheduler/telemetry"
 )
 
@@ -24,8 +27,15 @@ type Scheduler struct {
 	turn     atomic.Uint64
 	onFree   atomic.Pointer[func()]
 
-	output *mean // tokens of an answer
-	prompt *mean // tokens of a prompt
+	output  predict.Output // tokens of an answer
+	prompt  *mean          // tokens of a prompt
+	typical atomic.Pointer[predict.Rates]
+
+	cached  *prefix.Index // what the instances have in their KV caches, as we believe
+	nowhere prefix.Slot   // of it: nobody's
+
+	ttftErrors predict.Errors
+	service    service
 
 	decisions *telemetry.Histogram
 	degraded  [signalCount]telemetry.Counter
@@ -43,10 +53,12 @@ func New(cfg Config, log *slog.Logger) (*Scheduler, error) {
 		return nil, err
 	}
 	s := &Scheduler{
-		cfg: cfg, log: log, output: newMean(firstOutput), prompt: newMean(firstPrompt),
+		cfg: cfg, log: log, prompt: newMean(firstPrompt), cached: prefix.New(mostBlocks, rand.Uint64()),
 		decisions: telemetry.NewHistogram(telemetry.MicroBounds),
 	}
 	s.wire.at = make(map[int][]*Instance)
+	s.typical.Store(&predict.Typical)
+	s.nowhere, _ = s.cached.Open(0) // the first that is opened
 	s.policy, _ = policyNamed(cfg.Policy)
 	if err := s.Set(firstSource, cfg.Instances); err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func (f *calls) of(r *workload.Request) *call {
 		c.prefix = append(c.prefix, uint64(c.grains[i]))
 	}
 	c.query = scheduler.Query{
-		Model: modelName, PromptTokens: r.Tokens, MaxTokens: r.MaxTokens, Stream: true, Session: r.Session, Prefix: c.prefix,
+		Model: modelName, PromptTokens: r.Tokens, MaxTokens: r.MaxTokens, Stream: true, Session: r.Session, Key: r.Key + 1, Prefix: c.prefix, BlockTokens: prefixBlock,
 	}
 	return c
 }
@@ -76,9 +76,9 @@ func (c *call) asked() model.Request {
 func (c *call) output() model.Hash { return c.tail.Next() }
 
 // tokens notes n more of them.
-func (c *call) tokens(n int) {
+func (c *call) tokens(n int, now time.Duration) {
 	if c.untold += n; c.begun && c.untold >= toldEvery {
-		c.place.Tokens(c.untold)
+		c.place.Tokens(c.untold, int64(now))
 		c.untold = 0
 	}
 }

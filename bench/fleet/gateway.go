@@ -18,8 +18,7 @@ type gateway struct {
 	all   []*scheduler.Instance
 	index map[*scheduler.Instance]int32
 	dice  *rand.Rand
-	line  []*call
-	head  int  // of the line
+	line  *scheduler.Line[*call]
 	freed bool // something may have got room
 }
 
@@ -34,7 +33,7 @@ func (r *run) newGateway(n int) (*gateway, error) {
 		return nil, err
 	}
 	g := &gateway{
-		sched: s, all: s.Instances(), index: make(map[*scheduler.Instance]int32),
+		sched: s, all: s.Instances(), line: scheduler.NewLine[*call](s), index: make(map[*scheduler.Instance]int32),
 		dice: rand.New(rand.NewPCG(r.Params.Seed, 0x9a7e+uint64(n))),
 	}
 	var said engine.Reading
@@ -42,7 +41,7 @@ func (r *run) newGateway(n int) (*gateway, error) {
 		g.index[i] = int32(k)
 		s.Serves(i, []engine.Model{{ID: modelName, MaxLen: r.instances[k].profile.MaxModelLen}})
 		r.read(&r.instances[k], &said)
-		i.Tell(&said)
+		s.Tell(i, &said)
 	}
 	s.OnFree(func() { g.freed = true })
 	return g, nil
@@ -52,8 +51,8 @@ func (r *run) newGateway(n int) (*gateway, error) {
 // who waits; who was tried already may.
 func (r *run) arrive(c *call) {
 	g := r.gateways[c.gateway]
-	if g.held() == 0 || c.tries > 0 {
-		switch r.place(g, c) {
+	if g.line.Len() == 0 || c.tries > 0 {
+		switch r.place(g, c).Verdict {
 		case scheduler.Picked:
 			return
 		case scheduler.NoInstance, scheduler.NoModel:
@@ -61,47 +60,40 @@ func (r *run) arrive(c *call) {
 			return
 		}
 	}
-	if g.held() >= r.Queue {
+	if g.line.Len() >= r.Queue {
 		r.reject(c)
 		return
 	}
-	g.line = append(g.line, c)
+	g.line.Add(c, &c.query, int64(r.now))
 	r.held++
+	g.freed = true
 }
 
-func (g *gateway) held() int { return len(g.line) - g.head }
-
 // place gives c to an instance, if one can take it.
-func (r *run) place(g *gateway, c *call) scheduler.Verdict {
+func (r *run) place(g *gateway, c *call) scheduler.Decision {
 	c.query.Now, c.query.Rand = int64(r.now), g.dice.Uint64()
 	d := g.sched.Pick(&c.query)
 	if d.Verdict == scheduler.Picked {
 		c.place, c.inst = d.Reservation, g.index[d.Instance]
 		r.plan(event{at: r.now + r.Delay, kind: reaches, call: c})
 	}
-	return d.Verdict
+	return d
 }
 
 // serve goes along the line as far as there is room.
 func (r *run) serve(g *gateway) {
 	g.freed = false
-	for g.held() > 0 {
-		c := g.line[g.head]
-		verdict := r.place(g, c)
-		if verdict == scheduler.Full {
-			break
+	g.line.Serve(int64(r.now), func(c *call) (scheduler.Decision, bool) {
+		d := r.place(g, c)
+		if d.Verdict == scheduler.Full {
+			return d, false
 		}
-		g.line[g.head] = nil
-		g.head++
 		r.held--
-		if verdict != scheduler.Picked {
+		if d.Verdict != scheduler.Picked {
 			r.refuse(c)
 		}
-	}
-	if g.head > 1024 && g.head > len(g.line)/2 {
-		g.line = append(g.line[:0], g.line[g.head:]...)
-		g.head = 0
-	}
+		return d, true
+	})
 }
 
 // firstToken and lastToken are the gateway's moments of an answer.
@@ -111,7 +103,7 @@ func (r *run) firstToken(c *call) {
 }
 
 func (r *run) lastToken(c *call) {
-	c.place.Tokens(c.untold + 1)
+	c.place.Tokens(c.untold+1, int64(r.now))
 	c.place.End()
 	r.complete(c)
 }
@@ -135,7 +127,7 @@ func (r *run) hear(e event) {
 	g := r.gateways[e.g]
 	if i := &r.instances[e.n]; !i.dead && e.said.life == i.life { // else the connection broke
 		e.said.Took = 2*r.Delay + r.ScrapeCost
-		g.all[e.n].Tell(&e.said.Reading)
+		g.sched.Tell(g.all[e.n], &e.said.Reading)
 		g.freed = true
 	}
 	r.reports = append(r.reports, e.said)

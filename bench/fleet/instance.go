@@ -63,7 +63,7 @@ func (r *run) stepped(i *instance, life int32) {
 			r.plan(event{at: r.now + r.Delay, kind: ends, call: c})
 			continue
 		}
-		c.tokens(1)
+		c.tokens(1, r.now)
 	}
 	r.kick(i)
 }

@@ -117,7 +117,7 @@ func TestOtherGatewaysLoadIsSeenWithTheScrape(t *testing.T) {
 			c := r.calls.of(ask(0, uint64(n+1), 100, 1000))
 			c.query.Only = r.gateways[0].all[1]
 			r.live++
-			if r.place(r.gateways[0], c) != scheduler.Picked {
+			if r.place(r.gateways[0], c).Verdict != scheduler.Picked {
 				t.Fatal("no place")
 			}
 		}
@@ -182,7 +182,8 @@ func TestIdleWhileHeld(t *testing.T) {
 	}
 	r.coming, r.stream = nil, func() *workload.Request { return nil }
 	c := r.calls.of(ask(0, 1, 100, 1))
-	r.gateways[0].line, r.held, r.live = append(r.gateways[0].line, c), 1, 1
+	r.gateways[0].line.Add(c, &c.query, 0)
+	r.held, r.live = 1, 1
 	r.gateways[0].freed = false
 	before := r.heap[0].at
 	r.next() // the first scrape; its report lets the gateway look at its line

@@ -1,0 +1,58 @@
+package scheduler
+
+import "penstock/scheduler/predict"
+
+// stepsLearned is how many tokens of a stream make a measurement of a step.
+const stepsLearned = 16
+
+// learnFirst takes in the time of a first token.
+func (r *Reservation) learnFirst(now int64) {
+	r.steps = steps{at: now, computed: r.inst.row.work.computed.Load()}
+	if r.odd {
+		return
+	}
+	took := seconds(now - r.at)
+	if r.ttft > 0 {
+		r.sched.ttftErrors.Note(r.ttft, took)
+	}
+	sp := &r.inst.speed
+	was := sp.Known()
+	sp.FirstToken(r.ahead+float64(r.fresh), r.step, took)
+	if !was && sp.Known() {
+		r.sched.tellTypical()
+	}
+}
+
+// learnSteps takes in how fast a stream's tokens come.
+func (r *Reservation) learnSteps(now int64) {
+	n := r.produced - r.steps.produced
+	if n < stepsLearned || r.odd || now <= r.steps.at {
+		return
+	}
+	w := &r.inst.row.work
+	computed := w.computed.Load()
+	r.inst.speed.Steps(float64(w.answers.Load()), float64(w.context.Load()),
+		float64(computed-r.steps.computed)/float64(n), seconds(now-r.steps.at)/float64(n))
+	r.steps = steps{at: now, produced: r.produced, computed: computed}
+}
+
+// tellTypical starts instances of which little is known from what is typical of
+// the others.
+func (s *Scheduler) tellTypical() {
+	var known []predict.Rates
+	all := s.Instances()
+	for _, i := range all {
+		if i.speed.Known() {
+			known = append(known, i.speed.Rates())
+		}
+	}
+	typical := predict.Median(known)
+	s.typical.Store(&typical)
+	for _, i := range all {
+		if i.speed.Seen() == 0 {
+			i.speed.Begin(typical)
+		}
+	}
+}
+
+func seconds(ns int64) float64 { return float64(ns) / 1e9 }

@@ -1,0 +1,123 @@
+package scheduler
+
+import (
+	"math"
+
+	"penstock/scheduler/engine"
+)
+
+// outlook is what would become of a request on a candidate. Times are seconds.
+type outlook struct {
+	fresh float64 // prompt tokens that it would have to compute
+	ahead float64 // tokens to compute before them
+	busy  float64 // time that computing its own takes
+	wait  float64 // until that begins
+	short float64 // of wait, for want of room in the KV cache
+	step  float64 // time of a step, with the answers that are being made
+	ttft  float64 // time to the first token
+	cost  float64 // time that it takes, and takes from others
+
+	full    bool  // it takes nothing now
+	prompts int64 // in it, without a first byte, in 1/1024
+	head    float64
+}
+
+// leastFresh is what an engine computes of a prompt that it has whole: a block.
+const leastFresh = 16
+
+// onePrompt is a prompt in the account of those without a first byte.
+const onePrompt = 1024
+
+// foresee fills in the outlook: what the request's own first token and answer
+// take, what those under way lose by it, and what those to come do.
+func (c *candidate) foresee(q *Query, output, usual float64) {
+	i := c.inst
+	rates, w := i.speed.Rates(), &i.row.work
+	prompt := float64(q.PromptTokens)
+	c.fresh = min(max(prompt-float64(int(c.blocks)*q.BlockTokens)*i.trusted(), leastFresh), max(prompt, 1))
+	answers, context := float64(w.answers.Load()), float64(w.context.Load())
+	if c.load.foreign > 0 {
+		answers += float64(c.load.foreign)
+		context += float64(c.load.foreign) * (usual + output/2)
+	}
+	left := float64(i.row.decode.Load())
+
+	c.step = rates.StepTime(answers, context)
+	c.prompts = w.prompts.Load()
+	c.head = rates.Overhead + c.step
+	c.ahead = i.ahead(q.Now, c.prompts, rates.Token) + float64(c.load.waiting)*usual
+	c.busy = c.fresh * rates.Token
+	size, used := i.room()
+	c.short = 0
+	if answers > 0 {
+		c.short = max(used+c.fresh+output-size, 0) / max(used, 1) * left / answers * c.step
+		if c.full {
+			c.short = max(c.short, left/answers*c.step/answers)
+		}
+	}
+	c.wait = c.ahead*rates.Token + c.short
+	c.ttft = rates.Overhead + c.wait + c.busy + rates.Wait*c.step
+
+	longer := rates.Answer + rates.Context*(prompt+output/2)
+	own := output * (c.step + longer)
+	stalled := answers*c.busy + min(output*answers, left)*longer
+	idle := max(1-w.load.perSecond(q.Now)/1e6, leastIdle)
+	arrivals := w.arrivals.perSecond(q.Now)
+	later := arrivals * c.busy * (c.wait + c.busy/2) / idle
+	if size > 0 && used > 0 && answers > 0 {
+		share := min(used/size, 1-leastIdle)
+		later += arrivals * (c.fresh + output/2) / size * (c.ttft + own) * crowding(share, answers/share, c.ttft+own)
+	}
+	c.cost = c.ttft + own + stalled + later
+}
+
+// crowding is how much longer those to come wait, for each unit that the share
+// of the KV cache in use is higher: the derivative of the wait for one of k
+// places that are each held for so long (Sakasegawa 1977).
+func crowding(share, k, held float64) float64 {
+	a := math.Sqrt(2*(k+1)) - 1
+	p := math.Exp((a - 1) * math.Log(share))
+	idle := 1 - share
+	return held / k * p * (a/idle + share/(idle*idle))
+}
+
+// leastIdle bounds what those to come lose: who is busy all the time has a queue
+// that no formula of a steady state knows.
+const leastIdle = 0.05
+
+// ahead is how many prompt tokens are still to be computed: what was given to it
+// less what it has done of the first since the last was done.
+func (i *Instance) ahead(now, prompts int64, token float64) float64 {
+	w, p := &i.row.work, &i.row.prompts
+	fresh := float64(w.fresh.Load())
+	if fresh > 0 && prompts > 0 {
+		since := max(p.since.Load(), p.last.Load())
+		done := seconds(now-since) / token
+		fresh -= min(max(done, 0), fresh*onePrompt/float64(max(prompts, onePrompt)))
+	}
+	return max(fresh, 0) + float64(w.held.Load())
+}
+
+// room is how large the KV cache is, in tokens, and how much of it is in use:
+// as the engine said, and what ours have changed since. An engine that does not
+// say has room without end.
+func (i *Instance) room() (size, used float64) {
+	size = float64(i.said.kvSize.Load())
+	if size == 0 || !i.live().Has(engine.HasKVUsage) {
+		return math.Inf(1), 0
+	}
+	w := &i.row.work
+	used = size*float64(i.said.kvUsage.Load())/1e6 + float64(w.kept.Load()-i.said.kept.Load()+w.wanted.Load())
+	return size, max(used, 0)
+}
+
+// ready says whether the instance would begin the request before another could
+// be decided on, so that to hold it would only idle the engine: with a prompt
+// under way it wants the next, and what takes it no longer than a request takes
+// to come to it.
+func (c *candidate) ready() bool {
+	return c.short == 0 && !c.full && (c.prompts < 2*onePrompt || c.wait <= c.head)
+}
+
+// trusted is the share of what we believe to be cached that is.
+func (i *Instance) trusted() float64 { return 1 - math.Float64frombits(i.doubted.Load()) }

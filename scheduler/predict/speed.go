@@ -1,0 +1,136 @@
+package predict
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+)
+
+// Speed is what is known of one instance. Times are in seconds, tokens in
+// tokens; the zero value is not ready: see Begin.
+type Speed struct {
+	mu    sync.Mutex
+	prior Rates // at the beginning
+	first fit   // of a first token: 1, tokens computed before it, a step
+	step  fit   // of a step: 1, answers in it, tokens they look back on, prompt tokens computed in it
+	known atomic.Int32
+
+	rates [coefficients]atomic.Uint64
+}
+
+// Rates are an instance's coefficients.
+type Rates struct {
+	Overhead float64 // until the first token, if nothing has to be computed
+	Token    float64 // for each prompt token that is computed
+	Wait     float64 // of a step under way, that a first token waits for: about 1
+	Step     float64 // a step of an idle engine
+	Answer   float64 // longer for each answer in it
+	Context  float64 // longer for each token that they look back on
+}
+
+const coefficients = 6
+
+// Typical is what an instance is taken for of which nothing is known, and which
+// has no neighbours: a mid-sized model on a recent GPU. It is soon forgotten.
+var Typical = Rates{Overhead: 0.04, Token: 0.0002, Wait: 1, Step: 0.02, Answer: 30e-6, Context: 100e-9}
+
+// Inputs are scaled so that coefficients are near one another's size.
+const (
+	kilo    = 1000
+	hundred = 100
+	lakh    = 100_000
+)
+
+// Begin starts from what is typical.
+func (s *Speed) Begin(r Rates) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prior = r
+	s.first.begin(
+		vector{r.Overhead, r.Token * kilo, r.Wait},
+		vector{2*r.Overhead + 0.02, 3*r.Token*kilo + 0.05, 0.5})
+	s.step.begin(
+		vector{r.Step, r.Answer * hundred, r.Context * lakh, r.Token * kilo},
+		vector{2*r.Step + 0.01, 3*r.Answer*hundred + 0.003, 3*r.Context*lakh + 0.01, 3*r.Token*kilo + 0.05})
+	s.known.Store(0)
+	s.publish()
+}
+
+// learnedAfter is how many first tokens make an instance known.
+const learnedAfter = 16
+
+// Known says whether enough was seen of it to be an example to others.
+func (s *Speed) Known() bool { return s.known.Load() >= learnedAfter }
+
+// Seen is how many first tokens were learned from, up to a bound.
+func (s *Speed) Seen() int { return int(s.known.Load()) }
+
+// FirstToken takes in that one came after a time, tokens having been computed
+// before it while a step took so long.
+func (s *Speed) FirstToken(tokens, step, after float64) {
+	if !usable(after) || !s.mu.TryLock() {
+		return
+	}
+	defer s.mu.Unlock()
+	s.first.learn(vector{1, tokens / kilo, step}, after)
+	if s.known.Load() < learnedAfter {
+		s.known.Add(1)
+	}
+	s.publish()
+}
+
+// Steps takes in how long a step took on average over some of them, with so many
+// answers in each, the tokens that these look back on, and the prompt tokens
+// computed in each.
+func (s *Speed) Steps(answers, context, prompt, each float64) {
+	if !usable(each) || !s.mu.TryLock() {
+		return
+	}
+	defer s.mu.Unlock()
+	s.step.learn(vector{1, answers / hundred, context / lakh, prompt / kilo}, each)
+	s.publish()
+}
+
+// usable keeps out what no engine does.
+func usable(seconds float64) bool { return seconds > 0 && seconds < 3600 }
+
+// publish is called with mu held.
+func (s *Speed) publish() {
+	for i, v := range [coefficients]float64{
+		s.first.theta[0], s.first.theta[1] / kilo, s.first.theta[2],
+		s.step.theta[0], s.step.theta[1] / hundred, s.step.theta[2] / lakh,
+	} {
+		s.rates[i].Store(math.Float64bits(v))
+	}
+}
+
+// Rates are the coefficients of this moment.
+func (s *Speed) Rates() Rates {
+	at := func(i int) float64 { return math.Float64frombits(s.rates[i].Load()) }
+	return Rates{at(0), at(1), at(2), at(3), at(4), at(5)}
+}
+
+// StepTime is how long a step takes with so many answers that look back on so
+// many tokens.
+func (r *Rates) StepTime(answers, context float64) float64 {
+	return r.Step + answers*r.Answer + context*r.Context
+}
+
+// Median is, of each coefficient, the one in the middle.
+func Median(all []Rates) Rates {
+	if len(all) == 0 {
+		return Typical
+	}
+	var m Rates
+	for _, of := range []func(*Rates) *float64{
+		func(r *Rates) *float64 { return &r.Overhead }, func(r *Rates) *float64 { return &r.Token }, func(r *Rates) *float64 { return &r.Wait },
+		func(r *Rates) *float64 { return &r.Step }, func(r *Rates) *float64 { return &r.Answer }, func(r *Rates) *float64 { return &r.Context },
+	} {
+		values := make([]float64, len(all))
+		for i := range all {
+			values[i] = *of(&all[i])
+		}
+		*of(&m) = middle(values)
+	}
+	return m
+}

@@ -1,0 +1,172 @@
+package scheduler
+
+import "penstock/scheduler/prefix"
+
+// Reservation is one request's place in its instance's account, from the
+// decision to the last byte. It belongs to the request's goroutine.
+type Reservation struct {
+	inst     *Instance
+	sched    *Scheduler
+	prefill  int64
+	decode   int64 // output expected, less what came
+	expected int64 // at first
+	produced int64
+	like     uint64
+	key      int32
+	at       int64 // Query.Now
+	begun    bool
+	odd      bool // its times teach nothing
+	wait     wait
+
+	fresh  int64   // prompt tokens to compute
+	queued int64   // of them, what counts as being computed: of a request whose first token is not heard of, the share of its time
+	prompt int64   // in 1/1024: the request itself, likewise
+	ahead  float64 // tokens computed before the first of its own
+	step   float64 // of the instance, when it came
+	ttft   float64 // predicted
+	steps  steps
+	cached prefix.Added
+}
+
+// steps is where a stream was when its speed was last looked at.
+type steps struct {
+	at       int64
+	produced int64
+	computed int64
+}
+
+// reserve gives the request a place, or says that there is none: the instance
+// is leaving, or full by its max_in_flight, the one limit that is exact, however
+// many decide at once.
+func (s *Scheduler) reserve(c *candidate, q *Query) (Reservation, bool) {
+	i := c.inst
+	n, most := i.row.inFlight.Add(1), i.options.maxInFlight
+	if most > 0 && n > most || i.Leaving() {
+		i.row.inFlight.Add(-1)
+		return Reservation{}, false
+	}
+	r := Reservation{
+		inst: i, sched: s, prefill: int64(q.PromptTokens), decode: s.expected(q), like: q.Like, key: int32(q.Key),
+		at: q.Now, wait: q.wait(), fresh: int64(c.fresh), ahead: c.ahead, step: c.step, ttft: c.ttft,
+	}
+	r.expected = r.decode
+	r.odd = !r.wait.timed()
+	i.row.sent.Add(1)
+	i.row.prefill.Add(r.prefill)
+	i.row.prompts.begin(r.wait, q.Now)
+	w := &i.row.work
+	w.context.Add(r.prefill)
+	w.kept.Add(r.fresh)
+	w.arrivals.add(1, q.Now)
+	w.load.add(int64(c.busy*1e6), q.Now)
+	r.queued, r.prompt = r.fresh, onePrompt
+	if r.wait.answer > 0 { // nobody will hear of its first token
+		share := c.ttft / (c.ttft + float64(r.expected)*c.step + 1e-9)
+		r.queued, r.prompt = int64(float64(r.fresh)*share), int64(onePrompt*share)
+		w.answers.Add(1)
+	}
+	w.fresh.Add(r.queued)
+	w.prompts.Add(r.prompt)
+	r.cached = s.remember(i, q)
+	s.service.charge(r.key, promptCost*r.fresh)
+	return r, true
+}
+
+// Forget says that what became of the request teaches nothing of how fast its
+// instance is: it is answered with an error, say.
+func (r *Reservation) Forget() { r.odd = true }
+
+// FirstByte notes that the answer begins to come: the prompt is done. now is on
+// the clock of Query.Now.
+func (r *Reservation) FirstByte(now int64) {
+	if r.inst == nil || r.begun {
+		return
+	}
+	r.begun = true
+	row := &r.inst.row
+	row.prompts.end(r.wait, now, true)
+	row.prefill.Add(-r.prefill)
+	row.decode.Add(r.decode)
+	row.streams.Add(1)
+	row.moved.Add(1)
+	row.work.computed.Add(r.fresh)
+	row.work.found.Add(r.prefill - r.fresh)
+	r.computed()
+	if r.wait.answer == 0 {
+		row.work.answers.Add(1)
+	}
+	r.learnFirst(now)
+	if r.sched.policy.waits { // it may be ready for the next prompt
+		r.inst.free()
+	}
+}
+
+// computed takes the prompt out of the account of what is to be computed.
+func (r *Reservation) computed() {
+	w := &r.inst.row.work
+	w.fresh.Add(-r.queued)
+	w.prompts.Add(-r.prompt)
+}
+
+// Expected is how many tokens of output the request was thought to have.
+func (r *Reservation) Expected() int { return int(r.expected) }
+
+// Moved notes that n more bytes of the answer came. now is on the clock of
+// Query.Now.
+func (r *Reservation) Moved(n int, now int64) {
+	if r.inst != nil {
+		r.inst.row.moved.Add(1)
+		r.inst.row.bytesIn.Add(uint64(n))
+		r.inst.row.movedAt.Store(now)
+	}
+}
+
+// Connected and Disconnected count the gateway's connections to the instance.
+func (i *Instance) Connected()    { i.row.conns.Add(1) }
+func (i *Instance) Disconnected() { i.row.conns.Add(-1) }
+
+// Tokens notes n more tokens of output, now on the clock of Query.Now.
+func (r *Reservation) Tokens(n int, now int64) {
+	if r.inst == nil || !r.begun || n <= 0 {
+		return
+	}
+	r.produced += int64(n)
+	r.sched.service.charge(r.key, answerCost*int64(n))
+	less := min(int64(n), r.decode)
+	r.decode -= less
+	r.inst.row.decode.Add(-less)
+	r.inst.row.work.context.Add(int64(n))
+	r.inst.row.work.kept.Add(int64(n))
+	r.learnSteps(now)
+}
+
+// End gives the place back. A reservation ends once.
+func (r *Reservation) End() {
+	i := r.inst
+	if i == nil {
+		return
+	}
+	w := &i.row.work
+	w.context.Add(-r.prefill - r.produced)
+	w.kept.Add(-r.fresh - r.produced)
+	if r.begun || r.wait.answer > 0 {
+		w.answers.Add(-1)
+	}
+	if r.begun {
+		i.row.streams.Add(-1)
+		i.row.decode.Add(-r.decode)
+		r.sched.output.Note(r.like, int(r.prefill), int(r.produced))
+	} else {
+		r.computed()
+		i.row.prompts.end(r.wait, 0, false)
+		i.row.prefill.Add(-r.prefill)
+		r.sched.cached.Undo(r.cached)
+		r.sched.service.charge(r.key, -promptCost*r.fresh)
+	}
+	r.inst = nil
+	i.row.ended.Add(1)
+	if i.row.inFlight.Add(-1) == 0 && i.Leaving() {
+		i.wake()
+	}
+	i.free()
+}
