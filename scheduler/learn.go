@@ -31,7 +31,7 @@ func (r *Reservation) learnSteps(now int64) {
 	}
 	w := &r.inst.row.work
 	computed := w.computed.Load()
-	r.inst.speed.Steps(float64(w.answers.Load()), float64(w.context.Load()),
+	r.inst.speed.Steps(r.steps.at, now, float64(w.answers.Load()), float64(w.context.Load()),
 		float64(computed-r.steps.computed)/float64(n), seconds(now-r.steps.at)/float64(n))
 	r.steps = steps{at: now, produced: r.produced, computed: computed}
 }

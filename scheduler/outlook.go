@@ -28,9 +28,14 @@ const leastFresh = 16
 // onePrompt is a prompt in the account of those without a first byte.
 const onePrompt = 1024
 
+// usual is what requests have on average that nothing else is known of.
+type usual struct{ fresh, output float64 }
+
 // foresee fills in the outlook: what the request's own first token and answer
-// take, what those under way lose by it, and what those to come do.
-func (c *candidate) foresee(q *Query, output, usual float64) {
+// take, what those under way lose by it, and what those to come do. An answer's
+// time counts by its tokens' mean distance: a reader minds patience times that
+// as much as the wait for the first.
+func (c *candidate) foresee(q *Query, output, patience float64, others usual) {
 	i := c.inst
 	rates, w := i.speed.Rates(), &i.row.work
 	prompt := float64(q.PromptTokens)
@@ -38,14 +43,16 @@ func (c *candidate) foresee(q *Query, output, usual float64) {
 	answers, context := float64(w.answers.Load()), float64(w.context.Load())
 	if c.load.foreign > 0 {
 		answers += float64(c.load.foreign)
-		context += float64(c.load.foreign) * (usual + output/2)
+		context += float64(c.load.foreign) * (others.fresh + others.output/2)
 	}
 	left := float64(i.row.decode.Load())
+	arrivals := w.arrivals.perSecond(q.Now)
+	idle := max(1-w.load.perSecond(q.Now)/1e6, leastIdle)
 
 	c.step = rates.StepTime(answers, context)
 	c.prompts = w.prompts.Load()
 	c.head = rates.Overhead + c.step
-	c.ahead = i.ahead(q.Now, c.prompts, rates.Token) + float64(c.load.waiting)*usual
+	c.ahead = i.ahead(q.Now, c.prompts, rates.Token) + float64(c.load.waiting)*others.fresh
 	c.busy = c.fresh * rates.Token
 	size, used := i.room()
 	c.short = 0
@@ -58,17 +65,16 @@ func (c *candidate) foresee(q *Query, output, usual float64) {
 	c.wait = c.ahead*rates.Token + c.short
 	c.ttft = rates.Overhead + c.wait + c.busy + rates.Wait*c.step
 
-	longer := rates.Answer + rates.Context*(prompt+output/2)
-	own := output * (c.step + longer)
-	stalled := answers*c.busy + min(output*answers, left)*longer
-	idle := max(1-w.load.perSecond(q.Now)/1e6, leastIdle)
-	arrivals := w.arrivals.perSecond(q.Now)
+	// Prompts that are computed in between stretch every step.
+	longer := (rates.Answer + rates.Context*(prompt+output/2)) / idle
+	gap := c.step/idle + longer
+	harm := answers * (c.busy/max(others.output, 1) + longer)
 	later := arrivals * c.busy * (c.wait + c.busy/2) / idle
-	if size > 0 && used > 0 && answers > 0 {
-		share := min(used/size, 1-leastIdle)
-		later += arrivals * (c.fresh + output/2) / size * (c.ttft + own) * crowding(share, answers/share, c.ttft+own)
+	if used > 0 && answers > 0 {
+		held, share := c.ttft+output*gap, min(used/size, 1-leastIdle)
+		later += arrivals * (c.fresh + output/2) / size * held * crowding(share, answers/share, held)
 	}
-	c.cost = c.ttft + own + stalled + later
+	c.cost = c.ttft + patience*(gap+harm) + later
 }
 
 // crowding is how much longer those to come wait, for each unit that the share

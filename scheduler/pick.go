@@ -116,9 +116,9 @@ func (s *Scheduler) choose(q *Query, turn uint64, sc *scratch, from []candidate)
 }
 
 func (s *Scheduler) foresee(q *Query, output float64, from []candidate) {
-	usual := float64(s.prompt.value())
+	others := usual{fresh: float64(s.prompt.value()), output: s.output.Usual(firstOutput)}
 	for n := range from {
-		from[n].foresee(q, output, usual)
+		from[n].foresee(q, output, s.patience, others)
 	}
 }
 

@@ -67,6 +67,7 @@ func (s *Scheduler) reserve(c *candidate, q *Query) (Reservation, bool) {
 	}
 	w.fresh.Add(r.queued)
 	w.prompts.Add(r.prompt)
+	s.prompt.add(r.fresh)
 	r.cached = s.remember(i, q)
 	s.service.charge(r.key, promptCost*r.fresh)
 	return r, true

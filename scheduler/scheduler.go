@@ -35,6 +35,7 @@ type Scheduler struct {
 	nowhere prefix.Slot   // of it: nobody's
 
 	ttftErrors predict.Errors
+	patience   float64 // how many gaps between tokens are as bad as one as long before the first
 	service    service
 
 	decisions *telemetry.Histogram
@@ -53,7 +54,7 @@ func New(cfg Config, log *slog.Logger) (*Scheduler, error) {
 		return nil, err
 	}
 	s := &Scheduler{
-		cfg: cfg, log: log, prompt: newMean(firstPrompt), cached: prefix.New(mostBlocks, rand.Uint64()),
+		cfg: cfg, log: log, prompt: newMean(firstPrompt), patience: 20, cached: prefix.New(mostBlocks, rand.Uint64()),
 		decisions: telemetry.NewHistogram(telemetry.MicroBounds),
 	}
 	s.wire.at = make(map[int][]*Instance)

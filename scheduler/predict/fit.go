@@ -35,6 +35,9 @@ const (
 	farOff = 2.5
 	// firstSpread is the share that measurements are off at first.
 	firstSpread = 0.3
+	// leastSpread keeps what is new from being taken for a hiccup, after much of
+	// the same.
+	leastSpread = 0.05
 	// blur is what every measurement may be off, in seconds: clocks, networks
 	// and schedulers.
 	blur = 0.002
@@ -52,25 +55,43 @@ func (f *fit) begin(typical, doubt vector) {
 // learn takes in that inputs x led to y.
 func (f *fit) learn(x vector, y float64) {
 	expected := f.theta.dot(&x)
-	scale := blur + max(expected, y)
+	scale := blur + math.Sqrt(max(expected, 0)*y) // as a factor, too much and too little are alike
 	miss := y - expected
 	share := math.Abs(miss) / scale
 	if bound := farOff * f.spread; share > bound {
 		miss *= bound / share
 	}
-	f.spread += (min(share, 1) - f.spread) / 64
+	f.spread = max(f.spread+(min(share, 1)-f.spread)/64, leastSpread)
 	f.n++
 
-	noise := blur + f.spread*max(expected, y/2)
+	noise := blur + f.spread*scale
 	px := f.spreadOf(&x)
 	gain := 1 / (noise*noise + px.dot(&x))
 	for i := range px {
-		f.theta[i] = max(f.theta[i]+px[i]*gain*miss, 0)
+		f.theta[i] += px[i] * gain * miss
 		for j := range px {
 			f.cov[i][j] -= px[i] * px[j] * gain
 		}
 	}
+	f.bound()
 	f.forget()
+}
+
+// bound moves coefficients that went below zero there, and the others with them
+// as far as what one lacks is what another has too much.
+func (f *fit) bound() {
+	for i := range f.theta {
+		if f.theta[i] >= 0 || f.cov[i][i] <= 0 {
+			continue
+		}
+		by := -f.theta[i] / f.cov[i][i]
+		for j := range f.theta {
+			f.theta[j] += f.cov[j][i] * by
+		}
+	}
+	for i := range f.theta {
+		f.theta[i] = max(f.theta[i], 0)
+	}
 }
 
 // spreadOf is cov times x.

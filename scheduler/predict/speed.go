@@ -13,6 +13,7 @@ type Speed struct {
 	prior Rates // at the beginning
 	first fit   // of a first token: 1, tokens computed before it, a step
 	step  fit   // of a step: 1, answers in it, tokens they look back on, prompt tokens computed in it
+	told  int64 // up to when steps are known
 	known atomic.Int32
 
 	rates [coefficients]atomic.Uint64
@@ -79,14 +80,19 @@ func (s *Speed) FirstToken(tokens, step, after float64) {
 	s.publish()
 }
 
-// Steps takes in how long a step took on average over some of them, with so many
-// answers in each, the tokens that these look back on, and the prompt tokens
-// computed in each.
-func (s *Speed) Steps(answers, context, prompt, each float64) {
+// Steps takes in how long a step took on average from one time to another, in
+// ns, with so many answers in each, the tokens that these look back on, and the
+// prompt tokens computed in each. All streams of an instance are in the same
+// steps: what one has told, another is not heard of.
+func (s *Speed) Steps(from, to int64, answers, context, prompt, each float64) {
 	if !usable(each) || !s.mu.TryLock() {
 		return
 	}
 	defer s.mu.Unlock()
+	if from < s.told {
+		return
+	}
+	s.told = to
 	s.step.learn(vector{1, answers / hundred, context / lakh, prompt / kilo}, each)
 	s.publish()
 }
