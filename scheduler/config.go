@@ -46,7 +46,7 @@ type Scrape struct {
 // DefaultConfig is what INTERFACE.md promises where a file is silent.
 func DefaultConfig() Config {
 	return Config{
-		Policy: leastToken.name,
+		Policy: predictive.name,
 		Engine: engine.Auto,
 		Health: Health{ConnectTimeout: time.Second, ProbeEvery: time.Second, Stall: 3 * time.Second},
 		Scrape: Scrape{Timeout: time.Second},

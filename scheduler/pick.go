@@ -129,27 +129,35 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 		if q.Tried.has(i) || q.Only != nil && q.Only != i {
 			continue
 		}
-		state := i.State()
-		if !i.routable() {
-			if state == Ejected && i.lastResort() {
-				sc.last = append(sc.last, candidate{inst: i, load: i.load(requestTokens)})
-			}
-			continue
-		}
-		c := candidate{inst: i, load: i.load(requestTokens)}
+		state, full := i.State(), false
+		heap := &sc.usable
 		switch {
+		case !i.routable():
+			if state != Ejected || !i.lastResort() {
+				continue
+			}
+			heap = &sc.last
 		case i.full():
-			c.full = true
-			sc.full = append(sc.full, c)
+			heap, full = &sc.full, true
 		case state != Healthy:
-			sc.spare = append(sc.spare, c)
-		case i.ramp.over():
-			sc.usable = append(sc.usable, c)
-		default:
-			sc.returning = append(sc.returning, c)
+			heap = &sc.spare
+		case !i.ramp.over():
+			heap = &sc.returning
 		}
+		c := grow(heap)
+		c.inst, c.load, c.blocks, c.full = i, i.load(requestTokens), 0, full
 	}
 	sc.ramp()
+}
+
+// grow adds a candidate with whatever an earlier decision left in its outlook:
+// to clear that would take longer than all else.
+func grow(heap *[]candidate) *candidate {
+	if len(*heap) == cap(*heap) {
+		*heap = slices.Grow(*heap, 16)
+	}
+	*heap = (*heap)[:len(*heap)+1]
+	return &(*heap)[len(*heap)-1]
 }
 
 // ramp lets those that returned from an ejection take their share of what the

@@ -3,7 +3,7 @@ package scheduler
 // predictive takes the candidate on which the request costs the least time: its
 // own, and what it takes from others.
 var predictive = policy{
-	name: "predictive", signals: []int{sigWaiting, sigRunning, sigKVUsage}, hits: true, outlook: true, waits: true,
+	name: "predictive", signals: []int{sigWaiting, sigRunning}, hits: true, outlook: true, waits: true,
 	choose: func(q *Query, _ uint64, c []candidate) (int, string) {
 		best := cheapest(q.Rand, c)
 		switch soonest := soonestOf(c); {

@@ -2,8 +2,12 @@ package scheduler
 
 import "sync/atomic"
 
-// rateOver is the time that a rate is taken over, ns.
-const rateOver = 8_000_000_000
+// rateOver is the time that a rate is taken over, ns: 8.6 s, a power of two
+// because decisions divide by it.
+const (
+	rateBits = 33
+	rateOver = 1 << rateBits
+)
 
 // rate counts events per second over the last rateOver to twice that. Any
 // goroutine may add and read; who turns the page at the same moment as another
@@ -21,7 +25,7 @@ func (r *rate) add(n, now int64) {
 
 // turn begins a new page, if it is time.
 func (r *rate) turn(now int64) {
-	page, at := r.page.Load(), now/rateOver
+	page, at := r.page.Load(), now>>rateBits
 	if page == at || !r.page.CompareAndSwap(page, at) {
 		return
 	}
@@ -34,7 +38,7 @@ func (r *rate) turn(now int64) {
 
 // perSecond reads the rate.
 func (r *rate) perSecond(now int64) float64 {
-	at, into := now/rateOver, float64(now%rateOver)/rateOver
+	at, into := now>>rateBits, float64(now&(rateOver-1))/rateOver
 	current, before := float64(r.current.Load()), float64(r.before.Load())
 	switch at - r.page.Load() {
 	case 0:

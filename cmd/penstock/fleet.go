@@ -51,7 +51,7 @@ func (fleetCmd) Help() string {
 	for _, w := range workload.All() {
 		fmt.Fprintf(&b, "\n%s: %s.", w.Name, w.About)
 	}
-	b.WriteString("\n\nExample: penstock fleet --workload w1,w12 --policies least-token,round-robin --html report.html")
+	b.WriteString("\n\nExample: penstock fleet --workload w1,w12 --policies predictive,round-robin --html report.html")
 	return b.String()
 }
 

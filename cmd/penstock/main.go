@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"penstock/bench/workload"
+	"penstock/scheduler"
 	"penstock/cmd/penstock/config"
 )
 
@@ -62,7 +63,7 @@ func run(args []string, out, errs io.Writer) int {
 	parser, err := kong.New(new(commands),
 		kong.Name("penstock"),
 		kong.Description("An edge router for fleets of LLM inference engines.\n\nBegin with: penstock demo"),
-		kong.Vars{"engines": engineNames(), "workloads": strings.Join(workload.Names(), ", ")},
+		kong.Vars{"engines": engineNames(), "workloads": strings.Join(workload.Names(), ", "), "policies": strings.Join(scheduler.Policies(), ", ")},
 		kong.Writers(out, errs),
 		kong.Exit(func(status int) { ended = status }), // after --help
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),

@@ -180,7 +180,7 @@ func TestHelpSaysWhatIsThere(t *testing.T) {
 	f("explain: not there yet: a later version of Penstock brings it\n", "explain", "--help")
 	f("top: not there yet", "help", "top")
 	f("3s or more", "demo", "--help")
-	for _, value := range []string{"(127.0.0.1:8080)", "(127.0.0.1:8081)", "(auto)", "(least-token)", "(info)", "(text)", "(30s)"} {
+	for _, value := range []string{"(127.0.0.1:8080)", "(127.0.0.1:8081)", "(auto)", "(predictive)", "(info)", "(text)", "(30s)"} {
 		f(value, "serve", "--help")
 	}
 }

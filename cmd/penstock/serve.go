@@ -27,7 +27,7 @@ type routerFlags struct {
 	Listen       []string `sep:"none" placeholder:"ADDR" help:"Data port: host:port or unix:/path; repeat for more. (127.0.0.1:8080)"`
 	Admin        string   `placeholder:"ADDR" help:"Metrics and API. (127.0.0.1:8081)"`
 	Engine       string   `placeholder:"KIND" help:"${engines}. (auto)"`
-	Policy       string   `placeholder:"NAME" help:"least-token, least-request, p2c, round-robin, random. (least-token)"`
+	Policy       string   `placeholder:"NAME" help:"Who gets a request: ${policies}. (predictive)"`
 	Kernel       string   `placeholder:"MODE" help:"Where the kernel's counters come from: auto, sockops, tracepoints, tcp_info, off. (auto)"`
 	LogLevel     string   `placeholder:"LEVEL" help:"debug, info, warn, error. (info)"`
 	LogFormat    string   `placeholder:"FORMAT" help:"text, json. (text)"`

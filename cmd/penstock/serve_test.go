@@ -39,7 +39,7 @@ func fetch(t *testing.T, method, url, body string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-var greeting = regexp.MustCompile(`^penstock dev: (http://\S+) before 2 engines by least-token; state and metrics at (http://\S+)/$`)
+var greeting = regexp.MustCompile(`^penstock dev: (http://\S+) before 2 engines by predictive; state and metrics at (http://\S+)/$`)
 
 func TestServeRoutesAndEndsOnASignal(t *testing.T) {
 	f := func(number syscall.Signal) {
@@ -198,9 +198,9 @@ func TestGreeting(t *testing.T) {
 			t.Errorf("got %q, want %s", got, want)
 		}
 	}
-	f(`^penstock dev: http://0\.0\.0\.0:\d+ before the engine http://127\.0\.0\.1:1 by least-token; state and metrics at http://127\.0\.0\.1:\d+/\n\|$`, config.Flags{Admin: "0.0.0.0:0"})
+	f(`^penstock dev: http://0\.0\.0\.0:\d+ before the engine http://127\.0\.0\.1:1 by predictive; state and metrics at http://127\.0\.0\.1:\d+/\n\|$`, config.Flags{Admin: "0.0.0.0:0"})
 	f(`^penstock .* at http://127\.0\.0\.1:\d+/\n\|$`, config.Flags{Admin: ":0"})
-	f(`^\|{.*"msg":"serving","version":"dev","urls":\["http://0\.0\.0\.0:\d+"\],"instances":1,"policy":"least-token","admin":"http://127\.0\.0\.1:\d+"}\n$`, config.Flags{Admin: "127.0.0.1:0", LogFormat: "json"})
+	f(`^\|{.*"msg":"serving","version":"dev","urls":\["http://0\.0\.0\.0:\d+"\],"instances":1,"policy":"predictive","admin":"http://127\.0\.0\.1:\d+"}\n$`, config.Flags{Admin: "127.0.0.1:0", LogFormat: "json"})
 	f(`^\|$`, config.Flags{Admin: "127.0.0.1:0", LogLevel: "error"})
 	f(`^\|$`, config.Flags{Admin: "127.0.0.1:0", LogLevel: "error", LogFormat: "json"})
 }

@@ -9,14 +9,14 @@ import (
 // Speed is what is known of one instance. Times are in seconds, tokens in
 // tokens; the zero value is not ready: see Begin.
 type Speed struct {
+	rates [coefficients]atomic.Uint64 // first: decisions read nothing else
+
 	mu    sync.Mutex
 	prior Rates // at the beginning
 	first fit   // of a first token: 1, tokens computed before it, a step
 	step  fit   // of a step: 1, answers in it, tokens they look back on, prompt tokens computed in it
 	told  int64 // up to when steps are known
 	known atomic.Int32
-
-	rates [coefficients]atomic.Uint64
 }
 
 // Rates are an instance's coefficients.

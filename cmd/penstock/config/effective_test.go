@@ -25,7 +25,7 @@ instances:
     max_in_flight: 0
 discovery: {}
 engines: {}
-policy: least-token
+policy: predictive
 queue:
   max_size: 128
   timeout: 0s

@@ -2,8 +2,11 @@ package config
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
+
+	"penstock/scheduler"
 )
 
 func TestFlagsAreStrongerThanTheFile(t *testing.T) {
@@ -54,7 +57,7 @@ func TestErrorsOfFlags(t *testing.T) {
 	f(Flags{Listen: []string{"127.0.0.1:8081"}}, `--listen: 127.0.0.1:8081 is the admin port's address: choose another, or another with admin`)
 	f(Flags{Admin: "127.0.0.1:8080"}, `--admin: 127.0.0.1:8080 is the data port's address: the admin port needs one of its own`)
 	f(Flags{Engine: "vlm"}, `--engine: "vlm" is none of: auto, vllm, sglang, lmdeploy, tgi, trtllm, triton, llamacpp, bladellm (did you mean "vllm"?)`)
-	f(Flags{Policy: "predictive"}, `--policy: predictive is not there yet (there is: round-robin, random, least-request, p2c, least-token)`)
+	f(Flags{Policy: "pd-split"}, `--policy: pd-split is not there yet (there is: `+strings.Join(scheduler.Policies(), ", ")+`)`)
 	f(Flags{Kernel: "sockop"}, `--kernel: "sockop" is none of: auto, sockops, tracepoints, tcp_info, off (did you mean "sockops"?)`)
 	f(Flags{LogLevel: "loud"}, `--log-level: "loud" is none of: debug, info, warn, error`)
 	f(Flags{LogFormat: "xml"}, `--log-format: "xml" is none of: text, json`)

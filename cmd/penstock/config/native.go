@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"penstock/dataplane"
+	"penstock/scheduler"
 )
 
 // What exists so far of the names in INTERFACE.md, and what does not.
 var (
-	policies, plannedPolicies = []string{"round-robin", "random", "least-request", "p2c", "least-token"}, []string{"predictive", "prefix-cache", "pd-split"}
-	kernels                   = []string{"auto", "sockops", "tracepoints", "tcp_info", "off"}
+	plannedPolicies = []string{"pd-split"}
+	kernels         = []string{"auto", "sockops", "tracepoints", "tcp_info", "off"}
 )
 
 func (c *Config) readNative(v value) error {
@@ -168,7 +169,7 @@ func isPushURL(v value, s string) error {
 }
 
 func (c *Config) readPolicy(v value) error {
-	return oneOf(&c.Scheduler.Policy, policies, plannedPolicies)(v)
+	return oneOf(&c.Scheduler.Policy, scheduler.Policies(), plannedPolicies)(v)
 }
 
 func (c *Config) readKernelMode(v value) error {

@@ -119,7 +119,7 @@ func TestErrorsSayWhere(t *testing.T) {
 	f("listen: [\":80\", \":80\"]", `p.yaml:2: listen: :80 stands twice`)
 	f("admin: unix:/run/a.sock", `p.yaml:2: admin: "unix:/run/a.sock": the port must be a number up to 65535`)
 	f("engine: vlm", `p.yaml:2: engine: "vlm" is none of: auto, vllm, sglang, lmdeploy, tgi, trtllm, triton, llamacpp, bladellm (did you mean "vllm"?)`)
-	f("policy: roundrobin", `p.yaml:2: policy: "roundrobin" is none of: round-robin, random, least-request, p2c, least-token (did you mean "round-robin"?)`)
+	f("policy: roundrobin", `p.yaml:2: policy: "roundrobin" is none of: `+strings.Join(scheduler.Policies(), ", ")+` (did you mean "round-robin"?)`)
 	f("limits: {body_bytes: 64 MiB}\nlog: {level: loud}", `p.yaml:3: log.level: "loud" is none of: debug, info, warn, error`)
 	f("log: {format: xml}", `p.yaml:2: log.format: "xml" is none of: text, json`)
 	f("limits: {body_bytes: big}", `p.yaml:2: limits.body_bytes: "big" is no size: write bytes, or one such as 32KiB or 64MiB`)
@@ -188,7 +188,7 @@ func TestWhatIsNotThereYet(t *testing.T) {
 		_, err := read(one+text, Flags{})
 		refused(t, err, want)
 	}
-	g("policy: predictive", "p.yaml:2: policy: predictive is not there yet (there is: round-robin, random, least-request, p2c, least-token)")
+	g("policy: pd-split", "p.yaml:2: policy: pd-split is not there yet (there is: "+strings.Join(scheduler.Policies(), ", ")+")")
 	g("kernel: {mode: sockop}", `p.yaml:2: kernel.mode: "sockop" is none of: auto, sockops, tracepoints, tcp_info, off (did you mean "sockops"?)`)
 	g("kernel: {pin: bpf}", `p.yaml:2: kernel.pin: "bpf": need a whole path, such as /sys/fs/…`)
 	_, err := read("instances: [{url: \"http://a\", kv_events: \"tcp://a:5557\"}]", Flags{})
