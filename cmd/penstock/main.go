@@ -13,8 +13,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"penstock/bench/workload"
-	"penstock/scheduler"
 	"penstock/cmd/penstock/config"
+	"penstock/scheduler"
 )
 
 // Set by the Makefile.

@@ -22,8 +22,8 @@ type fit struct {
 	theta  vector
 	cov    [terms]vector
 	first  vector  // the variances that it began with: it never knows less
-	spread float64 // of errors, as a share of what was expected; forgetting
-	n      int
+	spread float64 // mean size of errors, as a share of what was expected; forgetting
+	bias   float64 // mean error, likewise, forgetting sooner
 }
 
 const (
@@ -33,6 +33,9 @@ const (
 	// what is further off is a hiccup (Huber's bound for a normal error is 1.3
 	// standard deviations, which are 1.7 mean errors).
 	farOff = 2.5
+	// systematic is the share of the errors' size from which their mean is no
+	// chance: over three standard deviations of a mean of 16.
+	systematic = 0.75
 	// firstSpread is the share that measurements are off at first.
 	firstSpread = 0.3
 	// leastSpread keeps what is new from being taken for a hiccup, after much of
@@ -62,7 +65,7 @@ func (f *fit) learn(x vector, y float64) {
 		miss *= bound / share
 	}
 	f.spread = max(f.spread+(min(share, 1)-f.spread)/64, leastSpread)
-	f.n++
+	f.bias += (max(min(miss/scale, 1), -1) - f.bias) / 16
 
 	noise := blur + f.spread*scale
 	px := f.spreadOf(&x)
@@ -74,7 +77,11 @@ func (f *fit) learn(x vector, y float64) {
 		}
 	}
 	f.bound()
-	f.forget()
+	grow := 1 + 1.0/memory
+	if math.Abs(f.bias) > systematic*f.spread { // it is not what it was
+		grow = 1.1
+	}
+	f.forget(grow)
 }
 
 // bound moves coefficients that went below zero there, and the others with them
@@ -104,8 +111,7 @@ func (f *fit) spreadOf(x *vector) (px vector) {
 
 // forget lets what is known grow older, but nothing be less known than at first:
 // a coefficient that no measurement tells anything of would be lost otherwise.
-func (f *fit) forget() {
-	const grow = 1 + 1.0/memory
+func (f *fit) forget(grow float64) {
 	var by vector
 	for i := range by {
 		by[i] = 1
