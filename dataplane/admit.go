@@ -58,8 +58,8 @@ func (k *Key) permits(model []byte) bool {
 // limited says whether the key is for some models only.
 func (k *Key) limited() bool { return k != nil && len(k.Models) > 0 }
 
-// admit finds the request's route and key. It needs the head alone, so that a
-// stranger's body is never read.
+// admit finds the request's route, key and priority, and counts it among the
+// key's. It needs the head alone, so that a stranger's body is never read.
 func (c *client) admit() *refusal {
 	q := &c.req
 	q.route, q.path = c.g.routes.find(q.head.Path)
@@ -88,7 +88,13 @@ func (c *client) admit() *refusal {
 	if q.head.ContentLength > c.g.cfg.Limits.BodyBytes {
 		return c.tooLarge()
 	}
-	return nil
+	if q.route.kind == routeHealth {
+		return nil
+	}
+	if r := q.prioritize(); r != nil {
+		return r
+	}
+	return c.enter()
 }
 
 // clip makes foreign bytes fit for a message.

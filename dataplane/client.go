@@ -86,6 +86,7 @@ func (c *client) answerOne() (again bool) {
 	q := &c.req
 	c.g.account.begin()
 	defer c.g.account.end(q)
+	defer c.settle()
 	if r := c.admit(); r != nil {
 		return c.refuse(r)
 	}
@@ -99,6 +100,9 @@ func (c *client) answerOne() (again bool) {
 		return c.refuse(r)
 	}
 	if r := c.understand(); r != nil {
+		return c.refuse(r)
+	}
+	if r := c.reserve(); r != nil {
 		return c.refuse(r)
 	}
 	return c.forward()
@@ -115,6 +119,7 @@ func (c *client) refuse(r *refusal) (again bool) {
 		q.gone()
 		return false
 	}
+	c.settle()
 	head := q.head.Is("HEAD") // skipBody may read over the head
 	keep := q.head.KeepAlive && r.status != 408 && r.status != 431 && !q.broken && !c.g.Draining() && c.skipBody()
 	c.out = r.appendTo(c.out[:0], q.minor(), q.id, !keep)

@@ -54,7 +54,33 @@ func (g *Gateway) Collect(w *telemetry.Writer) {
 	for i, name := range abortNames {
 		w.Int("penstock_aborts_total", int64(a.aborts[i].Load()), "when", name)
 	}
+	g.collectKeys(w)
 	g.collectStations(w)
+}
+
+// collectKeys says what each key uses.
+func (g *Gateway) collectKeys(w *telemetry.Writer) {
+	if len(g.limiters) == 0 {
+		return
+	}
+	w.Family("penstock_key_requests_in_flight", "gauge", "Requests of the key inside the gateway now, held ones included.")
+	for i := range g.limiters {
+		l := &g.limiters[i]
+		w.Int("penstock_key_requests_in_flight", l.inFlight.Load(), "key", l.key.Name)
+	}
+	w.Family("penstock_key_limited_total", "counter", "Requests refused because the key was at one of its limits.")
+	for i := range g.limiters {
+		l := &g.limiters[i]
+		for limit, name := range limitNames {
+			w.Int("penstock_key_limited_total", int64(l.refused[limit].Load()), "key", l.key.Name, "limit", name)
+		}
+	}
+	w.Family("penstock_key_tokens_total", "counter", "Tokens that the key has used, as they count for its limit: as the engines counted, else estimated; those of clients that left too.")
+	for i := range g.limiters {
+		l := &g.limiters[i]
+		w.Int("penstock_key_tokens_total", int64(l.prompt.Load()), "key", l.key.Name, "kind", "prompt")
+		w.Int("penstock_key_tokens_total", int64(l.generation.Load()), "key", l.key.Name, "kind", "generation")
+	}
 }
 
 func (g *Gateway) collectTimes(w *telemetry.Writer) {

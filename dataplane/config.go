@@ -62,10 +62,16 @@ type Auth struct {
 
 // Key is one client's key. Only its digest is kept.
 type Key struct {
-	Name    string
-	Digest  [32]byte // SHA-256 of the key
-	Models  []string // models it may ask for; empty: all
-	Explain bool     // may ask why an instance was chosen
+	Name     string
+	Digest   [32]byte // SHA-256 of the key
+	Models   []string // models it may ask for; empty: all
+	Explain  bool     // may ask why an instance was chosen
+	Priority int      // larger goes first
+
+	// Limits; 0: none.
+	RequestsPerMinute int
+	TokensPerMinute   int
+	MaxInFlight       int
 }
 
 // Routes adds paths to those that are routed by default.

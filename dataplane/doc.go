@@ -5,7 +5,7 @@
 // A request is followed from top to bottom through these files:
 //
 //	accept   gateway.go   listeners, one goroutine per client connection
-//	admit    admit.go     key, route
+//	admit    admit.go     key, route; limit.go keeps a key within its limits
 //	read     intake.go    head and body, once, into pooled memory
 //	decide   place.go     scheduler.Pick, or hold
 //	wait     hold.go      the pending requests, first come first served

@@ -30,6 +30,7 @@ type Gateway struct {
 
 	routes   *routes
 	keys     *keyring
+	limiters []limiter // by key
 	mover    mover
 	watch    *watcher
 	clients  clients
@@ -58,7 +59,7 @@ func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error)
 	}
 	g := &Gateway{
 		cfg: cfg, sched: s, log: log, start: time.Now(), created: time.Now().Unix(),
-		routes: newRoutes(&cfg), keys: newKeyring(cfg.Auth.Keys), watch: w,
+		routes: newRoutes(&cfg), keys: newKeyring(cfg.Auth.Keys), limiters: newLimiters(cfg.Auth.Keys), watch: w,
 		held: budget{limit: cfg.Limits.HeldBytes}, owners: newOwners(), maxClients: mostClients(cfg.Limits.Connections), ready: make(chan struct{}),
 	}
 	g.mover = copyMover{g}

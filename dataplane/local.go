@@ -64,6 +64,7 @@ func (c *client) answerModels() (again bool) {
 func (c *client) answerJSON(b []byte) (again bool) {
 	q := &c.req
 	q.status = 200
+	c.settle()
 	head := q.head.Is("HEAD") // skipBody may read over the head
 	keep := q.head.KeepAlive && c.skipBody() && !c.g.Draining()
 	c.out = appendStatus(c.out[:0], q.minor(), 200)

@@ -2,11 +2,9 @@ package dataplane
 
 import (
 	"math/rand/v2"
-	"sync"
 	"unsafe"
 
 	"penstock/scheduler"
-	"penstock/scheduler/prefix"
 )
 
 // bytesPerToken turns a prompt's bytes into a guess of its tokens, where the
@@ -18,40 +16,19 @@ func (c *client) ask() {
 	q := &c.req
 	q.query = scheduler.Query{
 		Model:        borrow(q.fields.Model),
-		PromptTokens: q.fields.Tokens + (q.fields.TextBytes+bytesPerToken-1)/bytesPerToken,
+		PromptTokens: q.promptTokens(),
 		MaxTokens:    q.fields.MaxTokens,
 		Stream:       q.fields.Stream,
 		Opaque:       q.fields.Media || q.route.kind == routeForm,
 		Session:      q.session(),
 		Only:         c.owner(),
 		Key:          q.keyIndex,
+		Priority:     q.priority,
 		Like:         uint64(q.route.index)<<32 | uint64(q.keyIndex),
 		Eager:        c.g.cfg.Queue.MaxSize == 0,
 	}
 	q.chain()
 }
-
-// mostBlocks bounds how much of a prompt is looked up: a mebibyte.
-const mostBlocks = 1 << 20 / prefix.BlockBytes
-
-// chain hashes the prompt as it came, blocks of raw JSON: the same conversation
-// begins with the same bytes.
-func (q *request) chain() {
-	text := q.fields.Prompt.Of(q.body)
-	if len(text) < prefix.BlockBytes {
-		return
-	}
-	if q.blocks == nil {
-		q.blocks = blockLists.Get().(*[]uint64)
-	}
-	*q.blocks = prefix.Chain((*q.blocks)[:0], prefix.Seed(q.query.Model), text, mostBlocks)
-	q.query.Prefix = *q.blocks
-	q.query.BlockTokens = max(q.query.PromptTokens*prefix.BlockBytes/len(text), 1)
-}
-
-// blockLists is memory for the blocks of prompts, from their scan to the first
-// byte of their answer.
-var blockLists = sync.Pool{New: func() any { return new([]uint64) }}
 
 // borrow is b as a string without a copy: valid as long as the request's
 // buffers are. The scheduler keeps none of it, the holder makes its own.
@@ -141,4 +118,9 @@ func (c *client) waitFor(w *waiter) error {
 		return errInterrupted
 	}
 	return nil
+}
+
+// promptTokens is a guess of the prompt's length.
+func (q *request) promptTokens() int {
+	return q.fields.Tokens + (q.fields.TextBytes+bytesPerToken-1)/bytesPerToken
 }

@@ -15,6 +15,7 @@ type refusal struct {
 	param  string // the field of the request that is at fault
 	allow  string // for 405
 	retry  int    // seconds for Retry-After; 0: none
+	head   []byte // further lines of the answer's head
 }
 
 func (r *refusal) Error() string { return r.msg }
@@ -133,6 +134,7 @@ func (r *refusal) appendTo(dst []byte, minor int, id []byte, close bool) []byte 
 		dst = append(dst, r.allow...)
 	}
 	dst = append(dst, "\r\n"...)
+	dst = append(dst, r.head...)
 	dst = appendConnection(dst, minor, close)
 	dst = append(dst, "\r\n"...)
 	return append(dst, body...)

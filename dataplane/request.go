@@ -23,6 +23,8 @@ type request struct {
 	path     []byte // to the engine: without the managed service's prefix
 	key      *Key   // nil: nobody in particular
 	keyIndex int    // 0: no key
+	priority int    // larger goes first
+	claim    claim
 	id       []byte
 	idArray  [128]byte
 
@@ -39,7 +41,7 @@ type request struct {
 
 	overhead int64 // ns in the router itself until it was sent
 
-	blocks      *[]uint64 // of the prompt; pooled
+	blocks      blockList // of the prompt
 	query       scheduler.Query
 	decision    scheduler.Decision
 	tries       int // instances that had it
@@ -122,18 +124,16 @@ func (q *request) release(g *Gateway) {
 	}
 	putBuffer(q.hold)
 	putBuffer(q.stash)
-	if q.blocks != nil {
-		blockLists.Put(q.blocks)
-	}
 	q.hold, q.stash, q.body = nil, nil, nil
-	q.blocks, q.query.Prefix = nil, nil
 }
 
 func (q *request) reset(g *Gateway) {
 	q.release(g)
+	q.blocks.put()
 	q.head.Reset()
 	q.id = nil
 	q.route, q.key, q.keyIndex, q.path = nil, nil, 0, nil
+	q.priority, q.claim = 0, claim{}
 	q.unread, q.broken = 0, false
 	q.arrived, q.ready, q.sent, q.pending, q.overhead = 0, 0, 0, 0, 0
 	q.query, q.decision = scheduler.Query{}, scheduler.Decision{}

@@ -13,6 +13,7 @@ type route struct {
 	kind   routeKind
 	method string // the one allowed, "" for any
 	tail   bool   // label ends in /*: whatever follows
+	mute   bool   // its answers have no tokens
 }
 
 type routeKind uint8
@@ -34,13 +35,13 @@ var defaultRoutes = []route{
 	{label: "/v1/responses", method: "POST"},
 	{label: "/v1/responses/*", kind: routeOpaque, tail: true},
 	{label: "/v1/messages", method: "POST"},
-	{label: "/v1/messages/count_tokens", method: "POST"},
-	{label: "/v1/embeddings", method: "POST"},
-	{label: "/v1/rerank", method: "POST"},
-	{label: "/v1/score", method: "POST"},
+	{label: "/v1/messages/count_tokens", method: "POST", mute: true},
+	{label: "/v1/embeddings", method: "POST", mute: true},
+	{label: "/v1/rerank", method: "POST", mute: true},
+	{label: "/v1/score", method: "POST", mute: true},
 	{label: "/v1/audio/*", kind: routeForm, method: "POST", tail: true},
-	{label: "/tokenize", method: "POST"},
-	{label: "/detokenize", method: "POST"},
+	{label: "/tokenize", method: "POST", mute: true},
+	{label: "/detokenize", method: "POST", mute: true},
 	{label: "/generate", method: "POST"},
 	{label: "/generate_stream", method: "POST"},
 	{label: "/v1/models", kind: routeModels, method: "GET"},

@@ -45,6 +45,7 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	c.g.account.firstByte(q, now)
 	c.bye = !q.head.KeepAlive || c.g.Draining() || a.mode == framedClose || a.mode == framedChunked && q.minor() == 0
 	c.out = c.appendAnswer(c.out[:0], a)
+	c.settleWith(a)
 	q.release(c.g)
 	if c.r == c.w && c.in != nil {
 		putBuffer(c.in)
@@ -72,8 +73,17 @@ func (c *client) relay(now int64, a *answer, piece []byte) error {
 		q.meter.last = now
 		q.decision.Reservation.Tokens(q.meter.batch(), now)
 	}
+	c.settleWith(a)
 	c.out = c.out[:0]
 	return c.send(now, a, piece)
+}
+
+// settleWith settles with the piece that ends the answer, or what a client
+// takes for its end.
+func (c *client) settleWith(a *answer) {
+	if a.done || c.req.meter.done {
+		c.settle()
+	}
 }
 
 // send writes what is in out and then the piece. A client of HTTP/1.0 gets the
@@ -118,6 +128,9 @@ func (c *client) appendAnswer(dst []byte, a *answer) []byte {
 	dst = append(dst, q.id...)
 	dst = append(dst, "\r\n"...)
 	dst = c.appendDecision(dst)
+	if l := q.claim.on; l != nil {
+		dst = l.appendTo(dst, c.g.now())
+	}
 	dst = appendConnection(dst, q.minor(), c.bye)
 	return append(dst, "\r\n"...)
 }

@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"math"
+
 	"penstock/scheduler/engine"
 	"penstock/scheduler/prefix"
 )
@@ -11,31 +13,74 @@ const (
 	// firstBlocks is what an instance is thought to have room for that does not
 	// say its capacity.
 	firstBlocks = 4096
+	// mostAnswer bounds the blocks that stand for an answer.
+	mostAnswer = 128
 	// usualBlock is how many tokens a block of text has, until requests tell.
 	usualBlock = prefix.BlockBytes / 4
 )
 
 // hits looks up how much of the prompt each candidate has.
-func (sc *scratch) hits(x *prefix.Index, q *Query, from []candidate) {
+func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
 	if len(q.Prefix) == 0 {
+		return
+	}
+	if s.oracle != nil {
+		for n := range from {
+			from[n].blocks = int32(s.oracle(from[n].inst, q))
+		}
 		return
 	}
 	sc.slots, sc.found = sc.slots[:0], sc.found[:0]
 	for _, c := range from {
 		sc.slots, sc.found = append(sc.slots, c.inst.slot), append(sc.found, 0)
 	}
-	x.Match(q.Prefix, sc.slots, sc.found)
+	s.cached.Match(q.Prefix, sc.slots, sc.found)
 	for n := range from {
 		from[n].blocks = sc.found[n]
 	}
 }
 
-// remember notes that an instance was given the prompt.
-func (s *Scheduler) remember(i *Instance, q *Query) prefix.Added {
+// remember notes that an instance was given the prompt. Its answer will take
+// room too: blocks that nobody asks for stand for it, until it comes back as
+// part of the next prompt.
+func (s *Scheduler) remember(sc *scratch, c *candidate, q *Query, output int64) prefix.Added {
 	if len(q.Prefix) == 0 {
 		return prefix.Added{}
 	}
-	return s.cached.Insert(i.slot, q.Prefix)
+	if d := int(c.blocks); d > 0 && d < len(q.Prefix) {
+		sc.chain = answer(sc.chain[:0], q.Prefix[d-1], mostAnswer)
+		s.cached.Drop(c.inst.slot, sc.chain)
+	}
+	return s.insert(sc, c.inst, q.Prefix, int(output)/max(q.BlockTokens, 1))
+}
+
+// remembered notes that the answer is whole: only now does the engine let go of
+// its blocks, all of which it has, and they are as good as new. Without that,
+// long answers would seem to have been evicted while they are made.
+func (s *Scheduler) remembered(i *Instance, prompt []uint64, blocks int) {
+	if len(prompt) == 0 {
+		return
+	}
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	s.insert(sc, i, prompt, blocks)
+}
+
+// insert puts a prompt and so many blocks of its answer into the index.
+func (s *Scheduler) insert(sc *scratch, i *Instance, prompt []uint64, blocks int) prefix.Added {
+	sc.chain = append(sc.chain[:0], prompt...)
+	sc.chain = answer(sc.chain, prompt[len(prompt)-1], blocks)
+	return s.cached.Insert(i.slot, sc.chain)
+}
+
+// answer appends the blocks that stand for the answer to a prompt that ends with
+// last.
+func answer(to []uint64, last uint64, blocks int) []uint64 {
+	for range min(blocks, mostAnswer) {
+		last = max(next(last), 1)
+		to = append(to, last)
+	}
+	return to
 }
 
 // openCache gives the instance a place in the index. One that gets none has the
@@ -61,4 +106,49 @@ func (s *Scheduler) sizeCache(i *Instance, r *engine.Reading) {
 		i.sized = r.KVCapacityTokens
 		s.cached.Resize(i.slot, int(min(r.KVCapacityTokens/usualBlock, mostBlocks)))
 	}
+}
+
+// evidence is what an engine has said of its cache, beside what we believed. It
+// belongs to the keeper.
+type evidence struct {
+	hits, queries   uint64
+	found, computed int64
+}
+
+const (
+	// evidenceFrom is how many prompt tokens are worth a comparison, and
+	// hitsFrom the share of them that we must believe cached.
+	evidenceFrom = 4000
+	hitsFrom     = 0.02
+)
+
+// compare takes in what an engine says that it found in its cache: an engine
+// that caches nothing, or less than it has room for, is not believed to have
+// what it does not.
+func (i *Instance) compare(r *engine.Reading) {
+	if !r.Has.Has(engine.HasPrefix) {
+		return
+	}
+	e, w := &i.cacheSaid, &i.row.work
+	now := evidence{r.PrefixHits, r.PrefixQueries, w.found.Load(), w.computed.Load()}
+	if now.queries < e.queries || now.hits < e.hits { // it was restarted
+		*e = now
+		return
+	}
+	queries, found := float64(now.queries-e.queries), float64(now.found-e.found)
+	ours := found + float64(now.computed-e.computed)
+	if queries == 0 || ours < evidenceFrom {
+		return
+	}
+	truth := float64(now.hits-e.hits) / queries
+	*e = now
+	if believed := found / ours; believed > hitsFrom {
+		i.misled(1 - truth/believed)
+	}
+}
+
+// misled takes in which share of what was believed to be cached was not.
+func (i *Instance) misled(share float64) {
+	old := 1 - i.trusted()
+	i.doubted.Store(math.Float64bits(old + (min(max(share, 0), 1)-old)/4))
 }

@@ -16,6 +16,13 @@ func (s *Scheduler) Collect(w *telemetry.Writer) {
 	for _, n := range s.policy.signals {
 		w.Int("penstock_policy_degraded_total", int64(s.degraded[n].Load()), "policy", s.policy.name, "signal", signalSources[n].name)
 	}
+	if s.policy.outlook {
+		w.Int("penstock_policy_degraded_total", int64(s.misled.Load()), "policy", s.policy.name, "signal", "prediction")
+	}
+	if ratio := s.ttftErrors.Ratio(); ratio > 0 {
+		w.Family("penstock_prediction_error_ratio", "gauge", "The factor by which predictions are off, usually: 1 is right. Absent until there were any.")
+		w.Sample("penstock_prediction_error_ratio", ratio, "kind", "ttft")
+	}
 	w.Family("penstock_panic", "gauge", "1 while more than half of the instances are out, so that it takes more to be taken out.")
 	w.Int("penstock_panic", one(s.fleet.panicking()))
 	all := make([]seen, 0, len(s.Instances()))

@@ -201,12 +201,12 @@ func TestRemovedInstanceDrainsAndGoes(t *testing.T) {
 	defer stop()
 	s.Set("file", []InstanceConfig{{URL: "http://127.0.0.1:1", Name: "a"}, {URL: "http://127.0.0.1:2", Name: "b"}})
 	a := s.Named("a")
-	d, ok := s.reserve(&candidate{inst: a}, ask(""))
+	d, ok := s.reserve(new(scratch), &candidate{inst: a}, ask(""))
 	if !ok {
 		t.Fatal("no place")
 	}
 	set(t, s, "file", []InstanceConfig{{URL: "http://127.0.0.1:2", Name: "b"}}, "a draining, b starting")
-	if _, ok := s.reserve(&candidate{inst: a}, ask("")); ok {
+	if _, ok := s.reserve(new(scratch), &candidate{inst: a}, ask("")); ok {
 		t.Error("an instance that leaves got a request")
 	}
 	if st := a.Status(); st.Reason != "no source names it any more" {

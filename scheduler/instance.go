@@ -36,9 +36,11 @@ type Instance struct {
 	wire   *wire
 	strand strand
 
-	slot    prefix.Slot   // in the scheduler's index
-	sized   int64         // the KV capacity that it was given there, in tokens; the keeper's
-	doubted atomic.Uint64 // a float64, 0..1: the share of what we believe to be cached that is not
+	slot        prefix.Slot // in the scheduler's index
+	sized       int64       // the KV capacity that it was given there, in tokens; the keeper's
+	cacheSaid   evidence
+	tellsCached atomic.Bool   // in the usage of its answers
+	doubted     atomic.Uint64 // a float64, 0..1: the share of what we believe to be cached that is not
 
 	signals  [signalCount]signal
 	evidence atomic.Pointer[string] // what people have to know of them; nil: nothing

@@ -251,6 +251,7 @@ func (k *keeper) scrape(ctx context.Context) {
 		k.modelsAt = now
 	}
 	k.sched.sizeCache(i, &k.reading)
+	i.compare(&k.reading)
 	k.has = k.reading.Has
 	k.judge.heard(i, &k.reading, min(streams, i.row.streams.Load()), now)
 	i.report(&k.reading, before, ended)

@@ -10,6 +10,7 @@ func (s *Scheduler) Tell(i *Instance, r *engine.Reading) {
 		s.cached.Clear(i.slot)
 	}
 	s.sizeCache(i, r)
+	i.compare(r)
 	i.report(r, i.row.inFlight.Load(), i.row.ended.Load())
 	i.said.live.Store(uint32(r.Has))
 	for n := range i.signals {
@@ -27,3 +28,7 @@ func (s *Scheduler) Serves(i *Instance, models []engine.Model) {
 	i.models.Store(&models)
 	s.republish()
 }
+
+// Oracle replaces the index of cached prompts by one that knows: how many blocks
+// of the query's an instance has. Before the first decision.
+func (s *Scheduler) Oracle(blocks func(*Instance, *Query) int) { s.oracle = blocks }

@@ -8,6 +8,7 @@ import (
 
 // outlook is what would become of a request on a candidate. Times are seconds.
 type outlook struct {
+	found float64 // prompt tokens that the index finds there
 	fresh float64 // prompt tokens that it would have to compute
 	ahead float64 // tokens to compute before them
 	busy  float64 // time that computing its own takes
@@ -39,13 +40,14 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual) {
 	i := c.inst
 	rates, w := i.speed.Rates(), &i.row.work
 	prompt := float64(q.PromptTokens)
-	c.fresh = min(max(prompt-float64(int(c.blocks)*q.BlockTokens)*i.trusted(), leastFresh), max(prompt, 1))
+	c.found = min(float64(int(c.blocks)*q.BlockTokens), prompt)
+	c.fresh = min(max(prompt-c.found*i.trusted(), leastFresh), max(prompt, 1))
 	answers, context := float64(w.answers.Load()), float64(w.context.Load())
 	if c.load.foreign > 0 {
 		answers += float64(c.load.foreign)
 		context += float64(c.load.foreign) * (others.fresh + others.output/2)
 	}
-	left := float64(i.row.decode.Load())
+	left := float64(i.row.decode.Load()) + float64(c.load.foreign)*others.output/2
 	arrivals := w.arrivals.perSecond(q.Now)
 	idle := max(1-w.load.perSecond(q.Now)/1e6, leastIdle)
 

@@ -17,6 +17,7 @@ type scratch struct {
 
 	slots []prefix.Slot
 	found []int32
+	chain []uint64
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -64,7 +65,7 @@ func (s *Scheduler) Pick(q *Query) Decision {
 			return d
 		}
 		var ok bool
-		if d.Reservation, ok = s.reserve(c, q); ok {
+		if d.Reservation, ok = s.reserve(sc, c, q); ok {
 			d.Verdict = Picked
 			d.Instance.picked.Inc()
 			return d
@@ -87,20 +88,30 @@ func (s *Scheduler) Elsewhere(q *Query, i *Instance) bool {
 func (s *Scheduler) choose(q *Query, turn uint64, sc *scratch, from []candidate) (Decision, *candidate) {
 	p, output := &s.policy, float64(s.expected(q))
 	if p.hits || p.outlook {
-		sc.hits(s.cached, q, from)
+		s.hits(sc, q, from)
 	}
 	if p.outlook {
 		s.foresee(q, output, from)
 	}
-	n, reason := p.choose(q, turn, from)
+	n, reason, blind := 0, "", p.outlook && s.ttftErrors.Bad()
+	if blind { // until its predictions are good again, which go on
+		n, reason = leastToken.choose(q, turn, from)
+	} else {
+		n, reason = p.choose(q, turn, from)
+	}
 	c := &from[n]
 	if !p.hits {
-		sc.hits(s.cached, q, from[n:n+1])
+		s.hits(sc, q, from[n:n+1])
 	}
 	if !p.outlook {
 		s.foresee(q, output, from[n:n+1])
 	}
 	d := Decision{Instance: c.inst, Policy: p.name, Reason: reason, TTFT: c.ttft, fresh: c.fresh, output: output}
+	if blind {
+		d.Degraded = "prediction"
+		s.misled.Inc()
+		return d, c
+	}
 	if len(from) == 1 {
 		d.Reason = "the only one that can"
 	}

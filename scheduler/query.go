@@ -13,7 +13,7 @@ type Query struct {
 	Key          int       // whose it is; 0: nobody's in particular
 	Priority     int       // larger goes first
 	Like         uint64    // requests of the same number have answers of like lengths: who asks, and for what
-	Prefix       []uint64  // hashes of the prompt's blocks, each over all before it too (prefix.Chain); nil: not known
+	Prefix       []uint64  // hashes of the prompt's blocks, each over all before it too (prefix.Chain); nil: not known. Not changed while it is held, or has a reservation
 	BlockTokens  int       // prompt tokens of each of them
 	Tried        Tried     // instances that had the request already
 	Only         *Instance // no other can serve it; nil: any can

@@ -3,7 +3,8 @@ package scheduler
 import "penstock/scheduler/prefix"
 
 // Reservation is one request's place in its instance's account, from the
-// decision to the last byte. It belongs to the request's goroutine.
+// decision to the last byte. It belongs to the request's goroutine, and so does
+// the query's Prefix as long as it lasts.
 type Reservation struct {
 	inst     *Instance
 	sched    *Scheduler
@@ -18,14 +19,17 @@ type Reservation struct {
 	odd      bool // its times teach nothing
 	wait     wait
 
-	fresh  int64   // prompt tokens to compute
-	queued int64   // of them, what counts as being computed: of a request whose first token is not heard of, the share of its time
-	prompt int64   // in 1/1024: the request itself, likewise
-	ahead  float64 // tokens computed before the first of its own
-	step   float64 // of the instance, when it came
-	ttft   float64 // predicted
-	steps  steps
-	cached prefix.Added
+	fresh       int64   // prompt tokens to compute
+	found       int64   // of the others, those that the index found
+	queued      int64   // of them, what counts as being computed: of a request whose first token is not heard of, the share of its time
+	prompt      int64   // in 1/1024: the request itself, likewise
+	ahead       float64 // tokens computed before the first of its own
+	step        float64 // of the instance, when it came
+	ttft        float64 // predicted
+	steps       steps
+	cached      prefix.Added
+	blocks      []uint64 // of the prompt: the query's memory
+	blockTokens int
 }
 
 // steps is where a stream was when its speed was last looked at.
@@ -38,7 +42,7 @@ type steps struct {
 // reserve gives the request a place, or says that there is none: the instance
 // is leaving, or full by its max_in_flight, the one limit that is exact, however
 // many decide at once.
-func (s *Scheduler) reserve(c *candidate, q *Query) (Reservation, bool) {
+func (s *Scheduler) reserve(sc *scratch, c *candidate, q *Query) (Reservation, bool) {
 	i := c.inst
 	n, most := i.row.inFlight.Add(1), i.options.maxInFlight
 	if most > 0 && n > most || i.Leaving() {
@@ -47,7 +51,7 @@ func (s *Scheduler) reserve(c *candidate, q *Query) (Reservation, bool) {
 	}
 	r := Reservation{
 		inst: i, sched: s, prefill: int64(q.PromptTokens), decode: s.expected(q), like: q.Like, key: int32(q.Key),
-		at: q.Now, wait: q.wait(), fresh: int64(c.fresh), ahead: c.ahead, step: c.step, ttft: c.ttft,
+		at: q.Now, wait: q.wait(), fresh: int64(c.fresh), found: int64(c.found), ahead: c.ahead, step: c.step, ttft: c.ttft,
 	}
 	r.expected = r.decode
 	r.odd = !r.wait.timed()
@@ -68,7 +72,8 @@ func (s *Scheduler) reserve(c *candidate, q *Query) (Reservation, bool) {
 	w.fresh.Add(r.queued)
 	w.prompts.Add(r.prompt)
 	s.prompt.add(r.fresh)
-	r.cached = s.remember(i, q)
+	r.blocks, r.blockTokens = q.Prefix, max(q.BlockTokens, 1)
+	r.cached = s.remember(sc, c, q, r.expected)
 	s.service.charge(r.key, promptCost*r.fresh)
 	return r, true
 }
@@ -91,7 +96,7 @@ func (r *Reservation) FirstByte(now int64) {
 	row.streams.Add(1)
 	row.moved.Add(1)
 	row.work.computed.Add(r.fresh)
-	row.work.found.Add(r.prefill - r.fresh)
+	row.work.found.Add(r.found)
 	r.computed()
 	if r.wait.answer == 0 {
 		row.work.answers.Add(1)
@@ -108,6 +113,22 @@ func (r *Reservation) computed() {
 	w.fresh.Add(-r.queued)
 	w.prompts.Add(-r.prompt)
 }
+
+// Cached notes how many prompt tokens the engine says that it found in its
+// cache; 0 counts only of one that has said more before.
+func (r *Reservation) Cached(tokens int) {
+	i := r.inst
+	if i == nil || tokens < 0 || tokens == 0 && !i.tellsCached.Load() {
+		return
+	}
+	i.tellsCached.Store(true)
+	if r.found > 0 {
+		i.misled(1 - float64(tokens)/float64(r.found))
+	}
+}
+
+// Believed is how many prompt tokens the instance was thought to have cached.
+func (r *Reservation) Believed() int { return int(r.prefill - r.fresh) }
 
 // Expected is how many tokens of output the request was thought to have.
 func (r *Reservation) Expected() int { return int(r.expected) }
@@ -157,6 +178,7 @@ func (r *Reservation) End() {
 		i.row.streams.Add(-1)
 		i.row.decode.Add(-r.decode)
 		r.sched.output.Note(r.like, int(r.prefill), int(r.produced))
+		r.sched.remembered(i, r.blocks, int(r.produced)/r.blockTokens)
 	} else {
 		r.computed()
 		i.row.prompts.end(r.wait, 0, false)

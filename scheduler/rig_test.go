@@ -104,5 +104,5 @@ func (i *Instance) reserve(q *Query) (Reservation, bool) {
 	if err != nil {
 		panic(err)
 	}
-	return s.reserve(&candidate{inst: i}, q)
+	return s.reserve(new(scratch), &candidate{inst: i}, q)
 }

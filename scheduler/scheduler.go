@@ -33,6 +33,7 @@ type Scheduler struct {
 
 	cached  *prefix.Index // what the instances have in their KV caches, as we believe
 	nowhere prefix.Slot   // of it: nobody's
+	oracle  func(*Instance, *Query) int
 
 	ttftErrors predict.Errors
 	patience   float64 // how many gaps between tokens are as bad as one as long before the first
@@ -40,6 +41,7 @@ type Scheduler struct {
 
 	decisions *telemetry.Histogram
 	degraded  [signalCount]telemetry.Counter
+	misled    telemetry.Counter // decisions without predictions, for these are bad
 }
 
 // What requests are taken for before any was seen: chats.

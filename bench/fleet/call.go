@@ -21,14 +21,15 @@ type call struct {
 	tail   workload.Tail
 	next   func() model.Hash
 
-	slot    int // in its instance's calls
-	tries   int // on instances that broke off
-	cached  int // prompt tokens that the engine found in its cache
-	begun   bool
-	served  bool // has had a token from its engine, or is over
-	untold  int  // tokens that the reservation was not told of
-	first   time.Duration
-	arrived time.Duration
+	slot     int // in its instance's calls
+	tries    int // on instances that broke off
+	cached   int // prompt tokens that the engine found in its cache
+	believed int // prompt tokens that the gateway thought it would find
+	begun    bool
+	served   bool // has had a token from its engine, or is over
+	untold   int  // tokens that the reservation was not told of
+	first    time.Duration
+	arrived  time.Duration
 }
 
 // gateways see the prompt in blocks of so many tokens.

@@ -44,6 +44,9 @@ func (r *run) newGateway(n int) (*gateway, error) {
 		s.Tell(i, &said)
 	}
 	s.OnFree(func() { g.freed = true })
+	if r.Oracle {
+		s.Oracle(func(i *scheduler.Instance, q *scheduler.Query) int { return r.instances[g.index[i]].cached(q.Prefix) })
+	}
 	return g, nil
 }
 
@@ -74,7 +77,7 @@ func (r *run) place(g *gateway, c *call) scheduler.Decision {
 	c.query.Now, c.query.Rand = int64(r.now), g.dice.Uint64()
 	d := g.sched.Pick(&c.query)
 	if d.Verdict == scheduler.Picked {
-		c.place, c.inst = d.Reservation, g.index[d.Instance]
+		c.place, c.inst, c.believed = d.Reservation, g.index[d.Instance], d.Reservation.Believed()
 		r.plan(event{at: r.now + r.Delay, kind: reaches, call: c})
 	}
 	return d

@@ -83,6 +83,14 @@ func (r *run) reach(c *call) {
 	r.kick(i)
 }
 
+// cached is how many leading blocks it has.
+func (i *instance) cached(prefix []uint64) (n int) {
+	for n < len(prefix) && i.Has(model.Hash(prefix[n])) {
+		n++
+	}
+	return n
+}
+
 func (i *instance) keep(c *call) {
 	c.slot = len(i.calls)
 	i.calls = append(i.calls, c)

@@ -29,10 +29,11 @@ type Row struct {
 	TPOT load.Latency `json:"tpot_ms"` // each request's mean gap
 	E2E  load.Latency `json:"e2e_ms"`
 
-	PrefixHitRate float64 `json:"prefix_hit_rate"` // tokens
-	Imbalance     float64 `json:"imbalance"`       // the busiest instance's time in steps over the mean; 1: even
-	Utilization   float64 `json:"utilization"`     // mean share of the time that instances compute
-	Starved       float64 `json:"idle_while_held"` // mean share of the time that instances compute nothing though requests are held
+	PrefixHitRate float64 `json:"prefix_hit_rate"`    // tokens
+	BelievedRate  float64 `json:"predicted_hit_rate"` // as the gateways thought
+	Imbalance     float64 `json:"imbalance"`          // the busiest instance's time in steps over the mean; 1: even
+	Utilization   float64 `json:"utilization"`        // mean share of the time that instances compute
+	Starved       float64 `json:"idle_while_held"`    // mean share of the time that instances compute nothing though requests are held
 
 	DurationS float64   `json:"duration_s"` // virtual, to the last request's end
 	Unserved  float64   `json:"service_difference,omitempty"`
@@ -75,6 +76,7 @@ func (res *Result) Row(cfg *Config) Row {
 	row.TTFT, row.TPOT, row.E2E = latency(t.ttft), latency(t.tpot), latency(t.e2e)
 	if t.prompt > 0 {
 		row.PrefixHitRate = round(float64(t.cached)/float64(t.prompt), 4)
+		row.BelievedRate = round(float64(t.believed)/float64(t.prompt), 4)
 	}
 	row.Imbalance, row.Utilization = res.imbalance()
 	if all := float64(len(res.Busy)) * float64(res.End); all > 0 {
@@ -103,6 +105,7 @@ type tally struct {
 	outcomes                [Failed + 1]int
 	began, last             time.Duration
 	prompt, cached, output  int64
+	believed                int64
 	ttft, tpot, e2e         []time.Duration
 }
 
@@ -122,6 +125,7 @@ func (t *tally) add(s *Sample) {
 		t.patient++
 	}
 	t.prompt, t.cached, t.output = t.prompt+int64(s.Prompt), t.cached+int64(s.Cached), t.output+int64(s.Output)
+	t.believed += int64(s.Believed)
 	t.ttft, t.e2e = append(t.ttft, s.TTFT), append(t.e2e, s.E2E)
 	if s.Output > 1 {
 		t.tpot = append(t.tpot, s.TPOT)

@@ -19,6 +19,7 @@ type Sample struct {
 	E2E     time.Duration
 
 	Prompt, Output, Cached int32 // tokens
+	Believed               int32 // of the prompt, that the gateway thought to be cached
 	Instance, Gateway, Key int32 // Instance -1: none
 	Outcome                Outcome
 	Warm                   bool // it came to fill caches
@@ -42,7 +43,7 @@ type Result struct {
 
 func (r *run) sample(c *call, o Outcome) *Sample {
 	r.result.Samples = append(r.result.Samples, Sample{
-		Arrived: c.arrived, E2E: r.now - c.arrived, Prompt: int32(c.Tokens), Cached: int32(c.cached),
+		Arrived: c.arrived, E2E: r.now - c.arrived, Prompt: int32(c.Tokens), Cached: int32(c.cached), Believed: int32(c.believed),
 		Instance: c.inst, Gateway: c.gateway, Key: int32(c.Key), Outcome: o, Warm: c.Warm,
 	})
 	r.live--

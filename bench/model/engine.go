@@ -106,6 +106,9 @@ func (e *Engine) Stats() Stats {
 	}
 }
 
+// Has says whether a block of this content is in the cache.
+func (e *Engine) Has(h Hash) bool { return e.blocks.find(h) != none }
+
 // end takes everything from a sequence that is in no list any more.
 func (e *Engine) end(now time.Duration, s *Sequence, state State) {
 	e.release(s)

@@ -30,7 +30,7 @@ func (c *checkCmd) Run(out io.Writer) error {
 	if err := checkSources(cfg); err != nil {
 		return err
 	}
-	_, err = out.Write(cfg.Effective())
+	_, err = out.Write(append(cfg.Effective(), cfg.KeysText()...))
 	return err
 }
 

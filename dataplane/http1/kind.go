@@ -25,6 +25,7 @@ const (
 	XForwardedFor
 	XForwardedProto
 	XPenstockExplain
+	XPenstockPriority
 	XRequestID
 	XSessionID
 	kinds
@@ -51,6 +52,7 @@ var kindNames = [kinds]string{
 	XForwardedFor:      "x-forwarded-for",
 	XForwardedProto:    "x-forwarded-proto",
 	XPenstockExplain:   "x-penstock-explain",
+	XPenstockPriority:  "x-penstock-priority",
 	XRequestID:         "x-request-id",
 	XSessionID:         "x-session-id",
 }

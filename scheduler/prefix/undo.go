@@ -37,3 +37,20 @@ func (c *cache) undo(a Added) {
 		n = newer
 	}
 }
+
+// Drop takes away what an instance has of a chain's blocks, of which no other
+// chain goes on: it is not worth keeping, or was only a guess.
+func (x *Index) Drop(s Slot, chain []uint64) {
+	c := &x.caches[s]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count.Load() == 0 {
+		return
+	}
+	t := c.seen.Load()
+	for n := t.depth(chain) - 1; n >= 0; n-- { // the end first: a reader never sees it without its beginning
+		if at := t.find(chain[n]); at != none {
+			c.drop(t.nodes[at])
+		}
+	}
+}

@@ -1,11 +1,15 @@
 package config
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/goccy/go-yaml"
 
 	"penstock/dataplane"
 )
@@ -37,6 +41,9 @@ func readKeys(path string) ([]dataplane.Key, error) {
 	return keys, nil
 }
 
+// mostPerMinute bounds a limit: what is more is meant to be none, which is 0.
+const mostPerMinute = 1e9
+
 func readKey(v value) (k dataplane.Key, err error) {
 	var plain, digest string
 	err = section{
@@ -45,10 +52,10 @@ func readKey(v value) (k dataplane.Key, err error) {
 		"sha256":              verbatim(&digest),
 		"models":              texts(&k.Models, anyText),
 		"explain":             boolean(&k.Explain),
-		"priority":            notYet,
-		"requests_per_minute": notYet,
-		"tokens_per_minute":   notYet,
-		"max_in_flight":       notYet,
+		"priority":            within(&k.Priority, -dataplane.MostPriority, dataplane.MostPriority),
+		"requests_per_minute": within(&k.RequestsPerMinute, 0, mostPerMinute),
+		"tokens_per_minute":   within(&k.TokensPerMinute, 0, mostPerMinute),
+		"max_in_flight":       within(&k.MaxInFlight, 0, 1<<20),
 	}.read(v)
 	if err != nil {
 		return k, err
@@ -83,6 +90,32 @@ func unique(v value, keys []dataplane.Key) error {
 		return v.errorf("%s has the key of another name", last.Name)
 	}
 	return nil
+}
+
+// KeysText says in comments what each key may, with every default, for whoever
+// checks a configuration: the file of keys is no part of Effective. It shows no
+// key and no digest.
+func (c *Config) KeysText() []byte {
+	if c.keysFile == "" {
+		return nil
+	}
+	text := fmt.Appendf(nil, "# The keys of %s, without the keys themselves:\n", c.keysFile)
+	for _, k := range c.Gateway.Auth.Keys {
+		line, err := yaml.MarshalWithOptions(mapping(
+			"name", k.Name,
+			"models", append([]string{}, k.Models...),
+			"explain", k.Explain,
+			"priority", k.Priority,
+			"requests_per_minute", k.RequestsPerMinute,
+			"tokens_per_minute", k.TokensPerMinute,
+			"max_in_flight", k.MaxInFlight,
+		), yaml.Flow(true))
+		if err != nil { // strings, numbers and lists of them always marshal
+			panic(err)
+		}
+		text = fmt.Appendf(text, "# - %s\n", bytes.TrimSpace(line))
+	}
+	return text
 }
 
 // isKey says whether s is printable ASCII without spaces, and not empty.

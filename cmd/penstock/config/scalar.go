@@ -76,27 +76,51 @@ func oneOf[T ~string](to *T, known, planned []string) reader {
 // integer takes a whole number of 0 or more: nothing here counts below zero.
 func integer[T ~int | ~int64](to *T) reader {
 	return func(v value) error {
-		n, ok := v.node.(*ast.IntegerNode)
-		if s, isText := v.node.(*ast.StringNode); isText && isDigits(s.Value) {
-			return v.errorf("need a whole number, not a string: write %s without quotes", s.Value)
+		i, err := whole(v)
+		if err != nil {
+			return err
 		}
-		if !ok {
-			return v.errorf("need a whole number, not %s", kindOf(v.node))
+		if i < 0 {
+			return v.errorf("%d is negative", i)
 		}
-		switch i := n.Value.(type) {
-		case int64:
-			if i < 0 {
-				return v.errorf("%d is negative", i)
-			}
-			*to = T(i)
-		case uint64:
-			if i > math.MaxInt64 {
-				return v.errorf("%d is out of range", i)
-			}
-			*to = T(i)
-		}
+		*to = T(i)
 		return nil
 	}
+}
+
+// within takes a whole number from low to high.
+func within(to *int, low, high int64) reader {
+	return func(v value) error {
+		i, err := whole(v)
+		if err != nil {
+			return err
+		}
+		if i < low || i > high {
+			return v.errorf("%d is out of range: %d to %d", i, low, high)
+		}
+		*to = int(i)
+		return nil
+	}
+}
+
+// whole is the whole number that stands there.
+func whole(v value) (int64, error) {
+	n, ok := v.node.(*ast.IntegerNode)
+	if s, isText := v.node.(*ast.StringNode); isText && isDigits(s.Value) {
+		return 0, v.errorf("need a whole number, not a string: write %s without quotes", s.Value)
+	}
+	if !ok {
+		return 0, v.errorf("need a whole number, not %s", kindOf(v.node))
+	}
+	switch i := n.Value.(type) {
+	case int64:
+		return i, nil
+	case uint64:
+		if i <= math.MaxInt64 {
+			return int64(i), nil
+		}
+	}
+	return 0, v.errorf("%v is out of range", n.Value)
 }
 
 // number takes a number of 0 or more, whole or not.

@@ -1,0 +1,221 @@
+package scheduler
+
+import (
+	"math"
+	"testing"
+
+	"penstock/scheduler/engine"
+	"penstock/scheduler/predict"
+	"penstock/scheduler/prefix"
+)
+
+// speeds makes instances whose speeds are known.
+func speeds(t testing.TB, rates ...predict.Rates) *Scheduler {
+	s := fleetOf(t, len(rates), "predictive")
+	for n, i := range s.Instances() {
+		i.speed.Begin(rates[n])
+		i.says(0, 0)
+	}
+	return s
+}
+
+var (
+	fast = predict.Rates{Overhead: 0.03, Token: 0.0002, Wait: 1, Step: 0.01, Answer: 10e-6, Context: 39e-9}
+	slow = predict.Rates{Overhead: 0.03, Token: 0.002, Wait: 1, Step: 0.05, Answer: 10e-6, Context: 39e-9}
+)
+
+// prompt is a query of so many tokens of a text.
+func prompt(text string, tokens int) *Query {
+	q := ask("m")
+	q.PromptTokens, q.Stream, q.BlockTokens = tokens, true, 64
+	last := prefix.Seed(text)
+	for range tokens / q.BlockTokens {
+		last = next(last) | 1
+		q.Prefix = append(q.Prefix, last)
+	}
+	return q
+}
+
+func TestPredictiveTakesTheFasterOfTwo(t *testing.T) {
+	s := speeds(t, slow, fast)
+	for range 20 {
+		d := pick(t, s, prompt("x", 1000))
+		if index(s, d.Instance) != 1 {
+			t.Fatalf("%s: %s", d.Instance.Name, d.Reason)
+		}
+		if want := 0.03 + 0.2 + 0.01; math.Abs(d.TTFT-want) > 0.001 {
+			t.Errorf("predicted %v s, want %v", d.TTFT, want)
+		}
+		d.Reservation.End()
+	}
+}
+
+func TestPredictiveGoesWhereThePromptIs(t *testing.T) {
+	s := speeds(t, fast, fast, fast, fast)
+	first := pick(t, s, prompt("x", 4000))
+	first.Reservation.FirstByte(1)
+	first.Reservation.End()
+	for range 20 {
+		d := pick(t, s, prompt("x", 4000))
+		if d.Instance != first.Instance {
+			t.Fatalf("%s, and %s has the prompt: %s", d.Instance.Name, first.Instance.Name, d.Reason)
+		}
+		if got := d.Reservation.Believed(); got < 3900 {
+			t.Errorf("%d of 4000 tokens believed to be cached", got)
+		}
+		d.Reservation.End()
+	}
+}
+
+// A hot prefix is no reason to queue for as long as another takes to compute it.
+func TestPredictiveLeavesAHotInstance(t *testing.T) {
+	s := speeds(t, fast, fast)
+	warm := pick(t, s, prompt("x", 1000))
+	warm.Reservation.FirstByte(1)
+	warm.Reservation.End()
+	for n := range 3 { // it has much to compute now
+		q := prompt(string(rune('a'+n)), 8000)
+		q.Only = warm.Instance
+		q.Eager = true
+		pick(t, s, q)
+	}
+	d := pick(t, s, prompt("x", 1000))
+	if d.Instance == warm.Instance {
+		t.Errorf("queued behind 24000 tokens to save 1000: %s", d.Reason)
+	}
+}
+
+func TestPredictiveHoldsWhatOnlyQueuesInside(t *testing.T) {
+	s := speeds(t, fast, fast)
+	var placed []Decision
+	for n := range 4 { // one under way and one ahead on each
+		placed = append(placed, pick(t, s, prompt(string(rune('a'+n)), 8000)))
+	}
+	if d := s.Pick(prompt("y", 8000)); d.Verdict != Full || !d.Saturated {
+		t.Fatalf("verdict %v: it would only queue in an engine", d.Verdict)
+	}
+	eager := prompt("y", 8000)
+	eager.Eager = true
+	if d := s.Pick(eager); d.Verdict != Picked {
+		t.Errorf("verdict %v, and it cannot be held", d.Verdict)
+	}
+	rung := 0
+	s.OnFree(func() { rung++ })
+	placed[0].Reservation.FirstByte(1e9)
+	if rung == 0 {
+		t.Error("nobody heard that a prompt is done")
+	}
+	q := prompt("z", 100)
+	q.Now = 1e9
+	if d := s.Pick(q); d.Verdict != Picked {
+		t.Errorf("verdict %v, and an engine waits for work", d.Verdict)
+	}
+}
+
+func TestPredictiveWaitsForRoomInTheCache(t *testing.T) {
+	s := speeds(t, fast, fast)
+	for n, usage := range []float64{0.97, 0.5} {
+		s.Instances()[n].says(10, 0, func(r *engine.Reading) {
+			r.KVUsage, r.KVCapacityTokens, r.Has = usage, 10_000, r.Has|engine.HasCapacity
+		})
+	}
+	d := pick(t, s, prompt("x", 3000))
+	if index(s, d.Instance) != 1 {
+		t.Error("it would not fit into the cache there")
+	}
+	q := prompt("x", 3000)
+	q.Only = s.Instances()[0]
+	if d = s.Pick(q); d.Verdict != Full {
+		t.Errorf("verdict %v: the engine would have to preempt", d.Verdict)
+	}
+}
+
+func TestPredictiveStepsDownWhereItPredictsBadly(t *testing.T) {
+	s := speeds(t, fast, fast)
+	for n := range 200 {
+		s.ttftErrors.Note(float64(1+n%2*100), float64(1+(n+1)%2*100))
+	}
+	d := pick(t, s, prompt("x", 100))
+	if d.Degraded != "prediction" || d.Reason != "fewest tokens" {
+		t.Errorf("degraded %q, reason %q", d.Degraded, d.Reason)
+	}
+	for range 2000 {
+		s.ttftErrors.Note(1, 1)
+	}
+	if d = pick(t, s, prompt("x", 100)); d.Degraded != "" {
+		t.Errorf("degraded %q: it predicts well again", d.Degraded)
+	}
+}
+
+func TestAnEngineThatCachesNothingIsNotBelievedTo(t *testing.T) {
+	s := speeds(t, fast)
+	i := s.Instances()[0]
+	queries := 0
+	for range 20 {
+		d := pick(t, s, prompt("x", 4000))
+		d.Reservation.FirstByte(1)
+		d.Reservation.End()
+		queries += 4000
+		i.compare(&engine.Reading{Has: engine.HasPrefix, PrefixQueries: uint64(queries)})
+	}
+	d := pick(t, s, prompt("x", 4000))
+	if got := d.Reservation.Believed(); got > 400 {
+		t.Errorf("%d of 4000 tokens are believed to be cached", got)
+	}
+	for range 30 { // a new version caches
+		d.Reservation.Cached(3936)
+		d.Reservation.End()
+		d = pick(t, s, prompt("x", 4000))
+	}
+	if got := d.Reservation.Believed(); got < 3500 {
+		t.Errorf("%d of 4000 tokens are believed to be cached", got)
+	}
+}
+
+func TestAFailedRequestLeavesNoPrompt(t *testing.T) {
+	s := speeds(t, fast)
+	d := pick(t, s, prompt("x", 4000))
+	d.Reservation.End() // before a byte
+	if n := s.cached.Len(s.Instances()[0].slot); n != 0 {
+		t.Errorf("%d blocks are believed to be cached", n)
+	}
+	if w := &s.Instances()[0].row.work; w.fresh.Load() != 0 || w.prompts.Load() != 0 || w.answers.Load() != 0 || w.context.Load() != 0 || w.kept.Load() != 0 {
+		t.Error("something is left in the account")
+	}
+}
+
+func TestAccountIsEvenAfterEveryKindOfRequest(t *testing.T) {
+	s := speeds(t, fast)
+	for _, stream := range []bool{true, false} {
+		for _, begun := range []bool{true, false} {
+			q := prompt("x", 1000)
+			q.Stream, q.Eager = stream, true
+			d := pick(t, s, q)
+			if begun {
+				d.Reservation.FirstByte(5)
+				d.Reservation.Tokens(17, 9)
+			}
+			d.Reservation.End()
+		}
+	}
+	w := &s.Instances()[0].row.work
+	if w.fresh.Load() != 0 || w.prompts.Load() != 0 || w.answers.Load() != 0 || w.context.Load() != 0 || w.kept.Load() != 0 {
+		t.Errorf("fresh %d, prompts %d, answers %d, context %d, kept %d", w.fresh.Load(), w.prompts.Load(), w.answers.Load(), w.context.Load(), w.kept.Load())
+	}
+}
+
+func TestRateIsPerSecond(t *testing.T) {
+	var r rate
+	for n := range int64(3000) {
+		r.add(1, n*10_000_000) // 100 a second for 30 s
+	}
+	if got := r.perSecond(30_000_000_000); math.Abs(got-100) > 2 {
+		t.Errorf("%v", got)
+	}
+	if got := r.perSecond(60_000_000_000); got != 0 {
+		t.Errorf("%v long after the last", got)
+	}
+	if got := r.perSecond(30_000_000_000 + rateOver); got <= 0 || got >= 100 {
+		t.Errorf("%v a while after the last", got)
+	}
+}
