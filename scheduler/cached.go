@@ -36,7 +36,7 @@ func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
 	}
 	s.cached.Match(q.Prefix, sc.slots, sc.found)
 	for n := range from {
-		from[n].blocks = sc.found[n]
+		from[n].blocks, from[n].size = sc.found[n], int32(s.cached.Len(sc.slots[n]))
 	}
 }
 

@@ -36,8 +36,9 @@ type Instance struct {
 	wire   *wire
 	strand strand
 
-	slot        prefix.Slot // in the scheduler's index
-	sized       int64       // the KV capacity that it was given there, in tokens; the keeper's
+	points      [points]uint64 // on the ring of chwbl
+	slot        prefix.Slot    // in the scheduler's index
+	sized       int64          // the KV capacity that it was given there, in tokens; the keeper's
 	cacheSaid   evidence
 	tellsCached atomic.Bool   // in the usage of its answers
 	doubted     atomic.Uint64 // a float64, 0..1: the share of what we believe to be cached that is not
@@ -114,6 +115,7 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 		}
 		i.models.Store(&models)
 	}
+	i.points = ringPoints(i.Name)
 	i.doubt()
 	i.speed.Begin(*s.typical.Load())
 	s.openCache(i)

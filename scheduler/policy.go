@@ -22,12 +22,16 @@ type candidate struct {
 	inst   *Instance
 	load   load
 	blocks int32 // leading blocks of the prompt that it has
+	size   int32 // blocks that it has in all
 	outlook
 }
 
 // policies are all there are; an instance that others would choose too is told
 // apart by chance, so that several gateways do not herd.
-var policies = []policy{predictive, leastToken, leastRequest, powerOfTwo, roundRobin, random}
+var policies = []policy{
+	predictive, leastToken, leastRequest, powerOfTwo, roundRobin, random,
+	prefixCache, llmD, llmDSticky, smgCacheAware, dynamo, chwbl, higress, loadAware,
+}
 
 var (
 	roundRobin = policy{name: "round-robin", choose: func(_ *Query, turn uint64, c []candidate) (int, string) {
@@ -37,7 +41,7 @@ var (
 		return below(q.Rand, len(c)), "chance"
 	}}
 	leastRequest = policy{name: "least-request", signals: []int{sigRunning}, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-		return least(q.Rand, c, candidate.requests), "fewest requests"
+		return least(q.Rand, c, (*candidate).requests), "fewest requests"
 	}}
 	powerOfTwo = policy{name: "p2c", signals: []int{sigRunning}, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
 		a, b := two(q.Rand, len(c))
@@ -47,7 +51,7 @@ var (
 		return a, "the better of two"
 	}}
 	leastToken = policy{name: "least-token", signals: []int{sigWaiting, sigRunning}, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-		return least(q.Rand, c, candidate.tokens), "fewest tokens"
+		return least(q.Rand, c, (*candidate).tokens), "fewest tokens"
 	}}
 )
 
@@ -71,15 +75,15 @@ func policyNamed(name string) (policy, bool) {
 	return policies[i], true
 }
 
-func (c candidate) requests() int64 { return c.load.requests }
-func (c candidate) tokens() int64   { return c.load.tokens }
+func (c *candidate) requests() float64 { return float64(c.load.requests) }
+func (c *candidate) tokens() float64   { return float64(c.load.tokens) }
 
 // least returns a candidate of the lowest cost, each of them equally likely.
-func least(chance uint64, c []candidate, cost func(candidate) int64) int {
+func least(chance uint64, c []candidate, cost func(*candidate) float64) int {
 	best, ties := 0, 1
-	lowest := cost(c[0])
+	lowest := cost(&c[0])
 	for i := 1; i < len(c); i++ {
-		switch v := cost(c[i]); {
+		switch v := cost(&c[i]); {
 		case v < lowest:
 			best, ties, lowest = i, 1, v
 		case v == lowest:

@@ -5,7 +5,7 @@ package scheduler
 var predictive = policy{
 	name: "predictive", signals: []int{sigWaiting, sigRunning}, hits: true, outlook: true, waits: true,
 	choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-		best := cheapest(q.Rand, c)
+		best := least(q.Rand, c, func(c *candidate) float64 { return c.cost })
 		switch soonest := soonestOf(c); {
 		case c[best].blocks > 0 && c[best].fresh < c[soonest].fresh:
 			return best, "has more of the prompt, and that saves more than it waits"
@@ -16,23 +16,6 @@ var predictive = policy{
 		}
 		return best, "takes the least from the others"
 	},
-}
-
-// cheapest is the candidate of the least cost; of several, by chance.
-func cheapest(chance uint64, c []candidate) int {
-	best, ties := 0, 1
-	for i := 1; i < len(c); i++ {
-		switch {
-		case c[i].cost < c[best].cost:
-			best, ties = i, 1
-		case c[i].cost == c[best].cost:
-			ties++
-			if chance = next(chance); below(chance, ties) == 0 {
-				best = i
-			}
-		}
-	}
-	return best
 }
 
 func soonestOf(c []candidate) int {
