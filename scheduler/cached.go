@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"math"
+	"sync/atomic"
 
 	"penstock/scheduler/engine"
 	"penstock/scheduler/prefix"
@@ -115,12 +116,8 @@ type evidence struct {
 	found, computed int64
 }
 
-const (
-	// evidenceFrom is how many prompt tokens are worth a comparison, and
-	// hitsFrom the share of them that we must believe cached.
-	evidenceFrom = 4000
-	hitsFrom     = 0.02
-)
+// evidenceFrom is how many prompt tokens are worth a comparison.
+const evidenceFrom = 4000
 
 // compare takes in what an engine says that it found in its cache: an engine
 // that caches nothing, or less than it has room for, is not believed to have
@@ -140,15 +137,31 @@ func (i *Instance) compare(r *engine.Reading) {
 	if queries == 0 || ours < evidenceFrom {
 		return
 	}
-	truth := float64(now.hits-e.hits) / queries
+	truth := ours * float64(now.hits-e.hits) / queries
 	*e = now
-	if believed := found / ours; believed > hitsFrom {
-		i.misled(1 - truth/believed)
-	}
+	i.trust.add(found, truth)
 }
 
-// misled takes in which share of what was believed to be cached was not.
-func (i *Instance) misled(share float64) {
-	old := 1 - i.trusted()
-	i.doubted.Store(math.Float64bits(old + (min(max(share, 0), 1)-old)/4))
+// trust is the share of what we believe to be cached that is: what engines said,
+// over what we believed, of as many tokens as it remembers. It says so little of
+// a few requests that only sums of many count.
+type trust struct{ believed, true atomic.Uint64 } // float64s
+
+// trustOver is how many tokens are remembered, and trusted without any evidence.
+const trustOver = 100_000
+
+// add may be called from any goroutine; two at once may lose one.
+func (t *trust) add(believed, truth float64) {
+	b, u := math.Float64frombits(t.believed.Load())+believed, math.Float64frombits(t.true.Load())+truth
+	if keep := trustOver / b; keep < 1 {
+		b, u = b*keep, u*keep
+	}
+	t.believed.Store(math.Float64bits(b))
+	t.true.Store(math.Float64bits(u))
+}
+
+// share is 1 where nothing speaks against it.
+func (t *trust) share() float64 {
+	b, u := math.Float64frombits(t.believed.Load()), math.Float64frombits(t.true.Load())
+	return min((u+evidenceFrom)/(b+evidenceFrom), 1)
 }

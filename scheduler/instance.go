@@ -31,6 +31,7 @@ type Instance struct {
 	row    row
 	said   said
 	speed  predict.Speed
+	rates  atomic.Pointer[predict.Rates] // as they are shared with those alike; nil: its own
 	ramp   ramp
 	health health
 	wire   *wire
@@ -40,8 +41,8 @@ type Instance struct {
 	slot        prefix.Slot    // in the scheduler's index
 	sized       int64          // the KV capacity that it was given there, in tokens; the keeper's
 	cacheSaid   evidence
-	tellsCached atomic.Bool   // in the usage of its answers
-	doubted     atomic.Uint64 // a float64, 0..1: the share of what we believe to be cached that is not
+	tellsCached atomic.Bool // in the usage of its answers
+	trust       trust
 
 	signals  [signalCount]signal
 	evidence atomic.Pointer[string] // what people have to know of them; nil: nothing
@@ -117,7 +118,7 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 	}
 	i.points = ringPoints(i.Name)
 	i.doubt()
-	i.speed.Begin(*s.typical.Load())
+	i.begin(s.typical.Load())
 	s.openCache(i)
 	i.health.mu.Lock()
 	defer i.health.mu.Unlock()

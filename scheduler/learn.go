@@ -21,6 +21,33 @@ func (r *Reservation) learnFirst(now int64) {
 	if !was && sp.Known() {
 		r.sched.tellTypical()
 	}
+	switch n := r.sched.firsts.Add(1); {
+	case !sp.Known():
+		own := sp.Rates()
+		r.inst.rates.Store(&own)
+	case n%uint64(max(len(r.sched.Instances()), sharedEvery)) == 0:
+		r.sched.share()
+	}
+}
+
+// sharedEvery is after how many first tokens instances that are alike are
+// compared.
+const sharedEvery = 64
+
+// share gives instances that are alike, as far as their fits can tell, the same
+// rates: the same GPUs, each with an error of its own, would be loaded by their
+// errors.
+func (s *Scheduler) share() {
+	all := s.Instances()
+	own := make([]predict.Rates, len(all))
+	for n, i := range all {
+		own[n] = i.speed.Rates()
+	}
+	for n, i := range all {
+		if shared := predict.Alike(own[n], own); shared != *i.rates.Load() {
+			i.rates.Store(&shared)
+		}
+	}
 }
 
 // learnSteps takes in how fast a stream's tokens come.
@@ -50,9 +77,15 @@ func (s *Scheduler) tellTypical() {
 	s.typical.Store(&typical)
 	for _, i := range all {
 		if i.speed.Seen() == 0 {
-			i.speed.Begin(typical)
+			i.begin(&typical)
 		}
 	}
+}
+
+// begin takes the instance for one of these rates, until it is known better.
+func (i *Instance) begin(r *predict.Rates) {
+	i.speed.Begin(*r)
+	i.rates.Store(r)
 }
 
 func seconds(ns int64) float64 { return float64(ns) / 1e9 }

@@ -38,10 +38,10 @@ type usual struct{ fresh, output float64 }
 // as much as the wait for the first.
 func (c *candidate) foresee(q *Query, output, patience float64, others usual) {
 	i := c.inst
-	rates, w := i.speed.Rates(), &i.row.work
+	rates, w := i.rates.Load(), &i.row.work
 	prompt := float64(q.PromptTokens)
 	c.found = min(float64(int(c.blocks)*q.BlockTokens), prompt)
-	c.fresh = min(max(prompt-c.found*i.trusted(), leastFresh), max(prompt, 1))
+	c.fresh = min(max(prompt-c.found*i.trust.share(), leastFresh), max(prompt, 1))
 	answers, context := float64(w.answers.Load()), float64(w.context.Load())
 	if c.load.foreign > 0 {
 		answers += float64(c.load.foreign)
@@ -126,6 +126,3 @@ func (i *Instance) room() (size, used float64) {
 func (c *candidate) ready() bool {
 	return c.short == 0 && !c.full && (c.prompts < 2*onePrompt || c.wait <= c.head)
 }
-
-// trusted is the share of what we believe to be cached that is.
-func (i *Instance) trusted() float64 { return 1 - math.Float64frombits(i.doubted.Load()) }

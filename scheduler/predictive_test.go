@@ -13,7 +13,7 @@ import (
 func speeds(t testing.TB, rates ...predict.Rates) *Scheduler {
 	s := fleetOf(t, len(rates), "predictive")
 	for n, i := range s.Instances() {
-		i.speed.Begin(rates[n])
+		i.begin(&rates[n])
 		i.says(0, 0)
 	}
 	return s
@@ -162,7 +162,7 @@ func TestAnEngineThatCachesNothingIsNotBelievedTo(t *testing.T) {
 	if got := d.Reservation.Believed(); got > 400 {
 		t.Errorf("%d of 4000 tokens are believed to be cached", got)
 	}
-	for range 30 { // a new version caches
+	for range 120 { // a new version caches
 		d.Reservation.Cached(3936)
 		d.Reservation.End()
 		d = pick(t, s, prompt("x", 4000))

@@ -122,9 +122,7 @@ func (r *Reservation) Cached(tokens int) {
 		return
 	}
 	i.tellsCached.Store(true)
-	if r.found > 0 {
-		i.misled(1 - float64(tokens)/float64(r.found))
-	}
+	i.trust.add(float64(r.found), float64(tokens))
 }
 
 // Believed is how many prompt tokens the instance was thought to have cached.

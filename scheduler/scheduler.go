@@ -35,6 +35,7 @@ type Scheduler struct {
 	nowhere prefix.Slot   // of it: nobody's
 	oracle  func(*Instance, *Query) int
 
+	firsts     atomic.Uint64 // tokens learned from
 	ttftErrors predict.Errors
 	patience   float64 // how many gaps between tokens are as bad as one as long before the first
 	service    service

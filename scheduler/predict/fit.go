@@ -34,7 +34,7 @@ const (
 	// standard deviations, which are 1.7 mean errors).
 	farOff = 2.5
 	// systematic is the share of the errors' size from which their mean is no
-	// chance: over three standard deviations of a mean of 16.
+	// chance: over four standard deviations of a mean of 32.
 	systematic = 0.75
 	// firstSpread is the share that measurements are off at first.
 	firstSpread = 0.3
@@ -65,7 +65,7 @@ func (f *fit) learn(x vector, y float64) {
 		miss *= bound / share
 	}
 	f.spread = max(f.spread+(min(share, 1)-f.spread)/64, leastSpread)
-	f.bias += (max(min(miss/scale, 1), -1) - f.bias) / 16
+	f.bias += (max(min(miss/scale, 1), -1) - f.bias) / 32
 
 	noise := blur + f.spread*scale
 	px := f.spreadOf(&x)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func near(t *testing.T, name string, got, want, share float64) {
+func within(t *testing.T, name string, got, want, share float64) {
 	t.Helper()
 	if math.Abs(got-want) > share*want {
 		t.Errorf("%s: %v, want %v within %v %%", name, got, want, 100*share)
@@ -47,12 +47,12 @@ func TestLearnsWhatAnEngineIs(t *testing.T) {
 		e := engine{Rates: truth, dice: rand.New(rand.NewPCG(1, 2)), noise: 0.1}
 		e.teach(&s, 1000)
 		got := s.Rates()
-		near(t, "token", got.Token, truth.Token, 0.1)
+		within(t, "token", got.Token, truth.Token, 0.1)
 		for _, load := range [][2]float64{{1, 500}, {30, 30_000}, {90, 90_000}} {
-			near(t, "step", got.StepTime(load[0], load[1]), truth.StepTime(load[0], load[1]), 0.1)
+			within(t, "step", got.StepTime(load[0], load[1]), truth.StepTime(load[0], load[1]), 0.1)
 		}
 		first := func(r Rates) float64 { return r.Overhead + 1000*r.Token + r.Wait*r.StepTime(30, 30_000) }
-		near(t, "first token", first(got), first(truth), 0.1)
+		within(t, "first token", first(got), first(truth), 0.1)
 		if !s.Known() {
 			t.Error("it is not known")
 		}
@@ -80,7 +80,7 @@ func TestFollowsAnEngineThatBecomesSlow(t *testing.T) {
 	e.teach(&s, 2000)
 	e.Token *= 4
 	e.teach(&s, 300)
-	near(t, "token", s.Rates().Token, e.Token, 0.25)
+	within(t, "token", s.Rates().Token, e.Token, 0.25)
 }
 
 // All that comes of one load says nothing of another: coefficients must not run
@@ -93,7 +93,7 @@ func TestSteadyLoadKeepsWhatItDoesNotShow(t *testing.T) {
 		s.FirstToken(500, 0.011, 0.14)
 	}
 	got := s.Rates()
-	near(t, "step", got.StepTime(20, 20_000), h100.StepTime(20, 20_000), 0.02)
+	within(t, "step", got.StepTime(20, 20_000), h100.StepTime(20, 20_000), 0.02)
 	if most := got.StepTime(200, 200_000); most > 10*h100.StepTime(200, 200_000) {
 		t.Errorf("ten times the load is thought to take %v s a step", most)
 	}

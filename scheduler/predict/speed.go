@@ -140,3 +140,31 @@ func Median(all []Rates) Rates {
 	}
 	return m
 }
+
+// alike is the factor that two instances' times for a token and for a step may
+// differ by and be taken for the same.
+const alike = 1.25
+
+// Alike is the mean of those like r.
+func Alike(r Rates, all []Rates) Rates {
+	var sum Rates
+	n := 0.0
+	for _, o := range all {
+		if !near(r.Token, o.Token) || !near(r.Step, o.Step) {
+			continue
+		}
+		n++
+		sum.Overhead += o.Overhead
+		sum.Token += o.Token
+		sum.Wait += o.Wait
+		sum.Step += o.Step
+		sum.Answer += o.Answer
+		sum.Context += o.Context
+	}
+	if n == 0 {
+		return r
+	}
+	return Rates{sum.Overhead / n, sum.Token / n, sum.Wait / n, sum.Step / n, sum.Answer / n, sum.Context / n}
+}
+
+func near(a, b float64) bool { return a <= b*alike && b <= a*alike }
