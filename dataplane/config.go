@@ -29,6 +29,10 @@ type Config struct {
 type Queue struct {
 	MaxSize int           // requests held at once; 0: none is ever held
 	Timeout time.Duration // longest hold; 0: none
+
+	// Promised is the SLO's time to a first token: who has waited for as long is
+	// refused. 0: none.
+	Promised time.Duration
 }
 
 // Retry says how often a request may go to another instance.

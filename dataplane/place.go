@@ -26,6 +26,7 @@ func (c *client) ask() {
 		Priority:     q.priority,
 		Like:         uint64(q.route.index)<<32 | uint64(q.keyIndex),
 		Eager:        c.g.cfg.Queue.MaxSize == 0,
+		Arrived:      q.arrived,
 	}
 	q.chain()
 }
@@ -62,6 +63,8 @@ func (c *client) verdict() *refusal {
 	switch q.decision.Verdict {
 	case scheduler.Picked:
 		return nil
+	case scheduler.Hopeless:
+		return refuseLate(q.decision.TTFT)
 	case scheduler.NoModel:
 		return &refusal{status: 404, code: "model_not_found", reason: reasonNotFound, param: "model",
 			msg: "no instance serves the model `" + clip(q.fields.Model) + "`; GET /v1/models lists what there is"}
@@ -73,9 +76,14 @@ func (c *client) verdict() *refusal {
 func (c *client) await() *refusal {
 	q, h := &c.req, c.g.holder
 	start := c.g.now()
-	deadline := int64(0)
+	deadline, hopeless := int64(0), int64(0)
 	if t := c.g.cfg.Queue.Timeout; t > 0 {
 		deadline = start + int64(t)
+	}
+	if t := c.g.cfg.Queue.Promised; t > 0 && q.tries == 0 {
+		if hopeless = q.arrived + int64(t); deadline == 0 || hopeless < deadline {
+			deadline = hopeless
+		}
 	}
 	w := h.enter(&q.query, c.g.stations.of(q.decision.Instance), deadline)
 	if w == nil {
@@ -102,6 +110,8 @@ func (c *client) await() *refusal {
 	case c.stop.Load() == stopLeft:
 		c.g.account.abort(abortPending)
 		return refuseQueueTimeout // nobody reads it
+	case hopeless > 0 && deadline == hopeless:
+		return refuseLate(q.decision.TTFT)
 	}
 	return refuseQueueTimeout
 }

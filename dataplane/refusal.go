@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"strconv"
 )
@@ -44,6 +45,13 @@ const (
 var reasonNames = [reasons]string{
 	"bad_request", "auth", "forbidden", "not_found", "too_large", "queue_full", "queue_timeout",
 	"rate_limited", "no_instance", "instance_failed", "instance_timeout", "client_gone", "draining", "internal",
+}
+
+// refuseLate says that the promised time to a first token cannot be kept, and
+// how long it would take.
+func refuseLate(predicted float64) *refusal {
+	return &refusal{status: 429, code: "slo_missed", reason: reasonQueueFull, retry: int(min(max(math.Ceil(predicted), 1), 3600)),
+		msg: "no instance could begin the answer within the promised time (slo.ttft); try again later"}
 }
 
 // Refusals that say the same every time.

@@ -14,6 +14,8 @@ type Config struct {
 	Instances []InstanceConfig
 	Policy    string      // one of Policies
 	Engine    engine.Kind // of instances that name none
+	Late      bool        // hold what an instance could not begin yet, as long as that is better
+	SLO       SLO
 	Health    Health
 	Scrape    Scrape
 	Engines   []engine.Custom // kinds of the operator's own
@@ -27,6 +29,23 @@ type InstanceConfig struct {
 	Engine      engine.Kind
 	MaxInFlight int      // full at so many requests; 0: learned
 	Models      []string // what it serves, until it says so itself
+}
+
+// SLO is what answers are promised to keep to.
+type SLO struct {
+	TTFT time.Duration // who cannot have a first token so soon is refused; 0: nobody is
+	ITL  time.Duration // mean distance of two tokens
+}
+
+// usualSLO is what weighs first tokens against others where nothing is promised.
+var usualSLO = SLO{TTFT: 2 * time.Second, ITL: 100 * time.Millisecond}
+
+// patience is how many distances between tokens are as bad as one first token.
+func (o SLO) patience() float64 {
+	if o.TTFT == 0 || o.ITL == 0 {
+		o = usualSLO
+	}
+	return float64(o.TTFT) / float64(o.ITL)
 }
 
 // Health says how an instance's life is judged.
@@ -48,6 +67,7 @@ func DefaultConfig() Config {
 	return Config{
 		Policy: predictive.name,
 		Engine: engine.Auto,
+		Late:   true,
 		Health: Health{ConnectTimeout: time.Second, ProbeEvery: time.Second, Stall: 3 * time.Second},
 		Scrape: Scrape{Timeout: time.Second},
 	}
@@ -68,6 +88,8 @@ func (c *Config) Validate() error {
 		key          string
 		v, low, high time.Duration
 	}{
+		{"slo.ttft", c.SLO.TTFT, 0, time.Hour},
+		{"slo.itl", c.SLO.ITL, 0, time.Minute},
 		{"health.connect_timeout", c.Health.ConnectTimeout, time.Millisecond, time.Minute},
 		{"health.response_timeout", c.Health.ResponseTimeout, 0, 24 * time.Hour},
 		{"health.probe_every", c.Health.ProbeEvery, 10 * time.Millisecond, time.Hour},

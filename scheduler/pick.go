@@ -39,7 +39,7 @@ func (s *Scheduler) Pick(q *Query) Decision {
 		from := sc.usable
 		switch {
 		case len(from) > 0:
-			if s.policy.waits && !q.Eager {
+			if s.waits(q) {
 				from = append(from, sc.full...)
 				sc.usable = from
 			}
@@ -59,7 +59,10 @@ func (s *Scheduler) Pick(q *Query) Decision {
 			return Decision{Verdict: NoModel, Policy: s.policy.name}
 		}
 		d, c := s.choose(q, turn, sc, from)
-		if s.policy.waits && !q.Eager && !c.ready() {
+		if soonest := s.hopeless(q, from); soonest > 0 {
+			return Decision{Verdict: Hopeless, Policy: s.policy.name, TTFT: soonest}
+		}
+		if s.waits(q) && !c.ready() {
 			d.Verdict = Full
 			d.Saturated = !slices.ContainsFunc(from, func(c candidate) bool { return c.ready() })
 			return d
@@ -81,6 +84,24 @@ func (s *Scheduler) Elsewhere(q *Query, i *Instance) bool {
 	return slices.ContainsFunc(serving, func(o *Instance) bool {
 		return o != i && !q.Tried.has(o) && (q.Only == nil || q.Only == o) && (o.routable() || o.lastResort())
 	})
+}
+
+// waits says whether the request may be held for a better place.
+func (s *Scheduler) waits(q *Query) bool { return s.policy.waits && s.cfg.Late && !q.Eager }
+
+// hopeless is the least time to a first token, in seconds, if that is too long
+// for what was promised; else 0. A request that an instance had already is not
+// given up.
+func (s *Scheduler) hopeless(q *Query, from []candidate) float64 {
+	left := int64(s.cfg.SLO.TTFT) - (q.Now - q.Arrived)
+	if s.cfg.SLO.TTFT == 0 || q.Arrived == 0 || q.Tried.Len() > 0 || !s.policy.outlook || s.ttftErrors.Bad() {
+		return 0
+	}
+	soonest := from[soonestOf(from)].ttft
+	if soonest <= seconds(left) {
+		return 0
+	}
+	return soonest
 }
 
 // choose asks the policy, which is told what it reads; of the choice, everything

@@ -101,14 +101,18 @@ func TestPredictiveHoldsWhatOnlyQueuesInside(t *testing.T) {
 	}
 	rung := 0
 	s.OnFree(func() { rung++ })
-	placed[0].Reservation.FirstByte(1e9)
+	for n := range placed {
+		if placed[n].Instance == placed[0].Instance {
+			placed[n].Reservation.FirstByte(int64(n+1) * 16e8)
+		}
+	}
 	if rung == 0 {
 		t.Error("nobody heard that a prompt is done")
 	}
 	q := prompt("z", 100)
-	q.Now = 1e9
-	if d := s.Pick(q); d.Verdict != Picked {
-		t.Errorf("verdict %v, and an engine waits for work", d.Verdict)
+	q.Now = 64e8
+	if d := s.Pick(q); d.Verdict != Picked || d.Instance != placed[0].Instance {
+		t.Errorf("verdict %v for %s, and %s waits for work", d.Verdict, d.Instance.Name, placed[0].Instance.Name)
 	}
 }
 

@@ -19,8 +19,9 @@ type Query struct {
 	Only         *Instance // no other can serve it; nil: any can
 	Eager        bool      // it cannot wait for a better place than there is now
 
-	Now  int64  // ns on the caller's clock
-	Rand uint64 // chance for this decision
+	Now     int64  // ns on the caller's clock
+	Arrived int64  // when the client began to wait; 0: it is not said
+	Rand    uint64 // chance for this decision
 }
 
 // untoldOutput is how many tokens an answer is thought to have at most whose
@@ -72,6 +73,8 @@ const (
 	NoModel
 	// Full: it is better held than given away; Instance would be the choice.
 	Full
+	// Hopeless: no instance could give a first token within the SLO.
+	Hopeless
 	// Picked: Instance has it, and Reservation holds its place.
 	Picked
 )
@@ -87,7 +90,7 @@ type Decision struct {
 	Reservation Reservation
 
 	Saturated bool    // Full, because no instance takes anything now; else it waits for this one, and others may have another
-	TTFT      float64 // seconds to the first token, as predicted; 0: it was not
+	TTFT      float64 // seconds to the first token, as predicted, of Hopeless the least; 0: it was not
 	fresh     float64 // prompt tokens that the instance has to compute
 	output    float64 // tokens of the answer, as expected
 }

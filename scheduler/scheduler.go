@@ -57,7 +57,7 @@ func New(cfg Config, log *slog.Logger) (*Scheduler, error) {
 		return nil, err
 	}
 	s := &Scheduler{
-		cfg: cfg, log: log, prompt: newMean(firstPrompt), patience: 20, cached: prefix.New(mostBlocks, rand.Uint64()),
+		cfg: cfg, log: log, prompt: newMean(firstPrompt), patience: cfg.SLO.patience(), cached: prefix.New(mostBlocks, rand.Uint64()),
 		decisions: telemetry.NewHistogram(telemetry.MicroBounds),
 	}
 	s.wire.at = make(map[int][]*Instance)

@@ -24,7 +24,10 @@ type gateway struct {
 
 func (r *run) newGateway(n int) (*gateway, error) {
 	cfg := scheduler.DefaultConfig()
-	cfg.Policy = r.Policy
+	cfg.Policy, cfg.Late = r.Policy, !r.Early
+	if r.Shed {
+		cfg.SLO = scheduler.SLO{TTFT: Objective.TTFT, ITL: Objective.ITL}
+	}
 	for i := range r.Instances {
 		cfg.Instances = append(cfg.Instances, scheduler.InstanceConfig{URL: urlOf(i), Name: nameOf(i)})
 	}
@@ -61,6 +64,9 @@ func (r *run) arrive(c *call) {
 		case scheduler.NoInstance, scheduler.NoModel:
 			r.refuse(c)
 			return
+		case scheduler.Hopeless:
+			r.reject(c)
+			return
 		}
 	}
 	if g.line.Len() >= r.Queue {
@@ -86,17 +92,34 @@ func (r *run) place(g *gateway, c *call) scheduler.Decision {
 // serve goes along the line as far as there is room.
 func (r *run) serve(g *gateway) {
 	g.freed = false
+	if r.Shed {
+		g.line.Prune(func(c *call) bool { return r.late(c) })
+	}
 	g.line.Serve(int64(r.now), func(c *call) (scheduler.Decision, bool) {
 		d := r.place(g, c)
 		if d.Verdict == scheduler.Full {
 			return d, false
 		}
 		r.held--
-		if d.Verdict != scheduler.Picked {
+		switch d.Verdict {
+		case scheduler.Picked:
+		case scheduler.Hopeless:
+			r.reject(c)
+		default:
 			r.refuse(c)
 		}
 		return d, true
 	})
+}
+
+// late refuses one that has waited for as long as its first token may take.
+func (r *run) late(c *call) bool {
+	if r.now-c.arrived <= Objective.TTFT || c.tries > 0 {
+		return false
+	}
+	r.held--
+	r.reject(c)
+	return true
 }
 
 // firstToken and lastToken are the gateway's moments of an answer.

@@ -35,6 +35,8 @@ type fleetCmd struct {
 	Delay      time.Duration `default:"100us" placeholder:"TIME" help:"Of the network to an instance, one way. (${default})"`
 	Queue      int           `default:"100000" placeholder:"N" help:"Requests that a gateway holds at most. (${default})"`
 	Fail       []string      `placeholder:"AT:N:FOR" help:"Instance N, from 0, dies at a time, and is back after another: 60s:2:30s."`
+	Early      bool          `help:"No late binding: hold only what every instance is full for."`
+	Shed       bool          `help:"Refuse what cannot have its first token within the objective."`
 	Oracle     bool          `help:"Gateways know what each engine has cached, rather than guess."`
 	TokenError float64       `placeholder:"X" help:"Gateways guess a prompt's tokens wrong by up to this share. (0)"`
 	Duration   time.Duration `placeholder:"TIME" help:"Virtual time in which requests come. Default: the workload's."`
@@ -61,7 +63,7 @@ func (c *fleetCmd) sweeps() ([]*fleet.Sweep, error) {
 	cfg := fleet.DefaultConfig()
 	cfg.Instances, cfg.Gateways, cfg.Queue = c.Instances, c.Gateways, c.Queue
 	cfg.ScrapeEvery, cfg.ScrapeCost, cfg.Delay = c.Scrape, c.ScrapeCost, c.Delay
-	cfg.TokenError, cfg.Oracle = c.TokenError, c.Oracle
+	cfg.TokenError, cfg.Oracle, cfg.Early, cfg.Shed = c.TokenError, c.Oracle, c.Early, c.Shed
 	cfg.Params = workload.Params{Seed: c.Seed, Duration: c.Duration}
 	for _, name := range c.Profile {
 		p, err := model.Named(name)

@@ -136,6 +136,7 @@ func (c *Config) settle() {
 		c.Gateway.Auth.EngineKey = dataplane.EngineKeyPassthrough
 	}
 	c.Gateway.ConnectTimeout = c.Scheduler.Health.ConnectTimeout
+	c.Gateway.Queue.Promised = c.Scheduler.SLO.TTFT
 	c.Gateway.ResponseTimeout = c.Scheduler.Health.ResponseTimeout
 }
 

@@ -29,6 +29,10 @@ policy: predictive
 queue:
   max_size: 128
   timeout: 0s
+  late_binding: true
+slo:
+  ttft: 0s
+  itl: 0s
 retry:
   count: 2
 health:

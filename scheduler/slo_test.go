@@ -1,0 +1,52 @@
+package scheduler
+
+import (
+	"testing"
+	"time"
+)
+
+func TestWhoCannotBeServedInTimeIsToldSo(t *testing.T) {
+	s := speeds(t, fast, slow)
+	s.cfg.SLO = SLO{TTFT: 2 * time.Second, ITL: 100 * time.Millisecond}
+	f := func(tokens int, waited time.Duration, want Verdict) {
+		t.Helper()
+		q := prompt("x", tokens)
+		q.Arrived, q.Now = 1, 1+int64(waited)
+		d := s.Pick(q)
+		if d.Verdict != want {
+			t.Errorf("%d tokens after %v: verdict %v, want %v", tokens, waited, d.Verdict, want)
+		}
+		if want == Hopeless && (d.TTFT < 1.5 || d.TTFT > 4) {
+			t.Errorf("predicted %v s", d.TTFT)
+		}
+		d.Reservation.End()
+	}
+	f(5000, 0, Picked) // 1 s
+	f(5000, time.Second-200*time.Millisecond, Picked)
+	f(8000, time.Second, Hopeless)
+	f(15_000, 0, Hopeless)
+	s.cfg.SLO = SLO{}
+	f(15_000, time.Hour, Picked)
+}
+
+func TestWhoWasTriedAlreadyIsNotGivenUp(t *testing.T) {
+	s := speeds(t, fast, fast)
+	s.cfg.SLO = SLO{TTFT: 2 * time.Second, ITL: 100 * time.Millisecond}
+	q := prompt("x", 15_000)
+	q.Arrived, q.Now = 1, 1e9
+	q.Tried.Add(s.Instances()[0])
+	if d := s.Pick(q); d.Verdict != Picked {
+		t.Errorf("verdict %v", d.Verdict)
+	}
+}
+
+func TestPatienceIsTheSLOs(t *testing.T) {
+	for _, c := range []struct {
+		o    SLO
+		want float64
+	}{{SLO{}, 20}, {SLO{TTFT: time.Second}, 20}, {SLO{TTFT: time.Second, ITL: 20 * time.Millisecond}, 50}} {
+		if got := c.o.patience(); got != c.want {
+			t.Errorf("%+v: %v, want %v", c.o, got, c.want)
+		}
+	}
+}
