@@ -7,8 +7,8 @@ import (
 )
 
 // Line is who is held, and in which order they are served: by priority, then the
-// tenant who has been served least (service.go), then by arrival. Who waits for
-// longer than oldest goes before all: nobody starves. It belongs to one goroutine.
+// tenant who has been served least (service.go), then by arrival. Who waits rises
+// by one priority each oldest: nobody starves. It belongs to one goroutine.
 type Line[T any] struct {
 	sched   *Scheduler
 	tenants []*tenant[T]
@@ -18,7 +18,7 @@ type Line[T any] struct {
 }
 
 const (
-	// oldest is how long one may be overtaken.
+	// oldest is how long those of the next higher priority may overtake.
 	oldest = 30 * time.Second
 	// mostLooks bounds a pass: how many are asked for, and still wait.
 	mostLooks = 256
@@ -117,31 +117,36 @@ func (l *Line[T]) Serve(now int64, place func(T) (d Decision, left bool)) {
 }
 
 // nextTenant is whose turn it is, with next at one that may be asked for; nil:
-// nobody's.
-func (l *Line[T]) nextTenant(now int64) *tenant[T] {
-	var first *tenant[T]
+// nobody's. First the priority whose turn it is, then who of it was served least.
+func (l *Line[T]) nextTenant(now int64) (first *tenant[T]) {
 	for _, t := range l.tenants {
 		for t.next < len(t.line) && (t.line[t.next].left || slices.Contains(l.full, t.line[t.next].query.held())) {
 			t.next++
 		}
-		if t.next < len(t.line) && (first == nil || l.before(t, first, now)) {
+		if t.next < len(t.line) && (first == nil || t.urgency(now) > first.urgency(now)) {
+			first = t
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	for _, t := range l.tenants {
+		if t.priority == first.priority && t.next < len(t.line) && l.before(t, first) {
 			first = t
 		}
 	}
 	return first
 }
 
-// before says whether a's next goes before b's.
-func (l *Line[T]) before(a, b *tenant[T], now int64) bool {
-	x, y := a.line[a.next].since, b.line[b.next].since
-	agedX, agedY := now-x > int64(oldest), now-y > int64(oldest)
-	switch {
-	case agedX || agedY:
-		return agedX && (!agedY || x < y)
-	case a.priority != b.priority:
-		return a.priority > b.priority
-	}
-	return cmp.Or(cmp.Compare(l.sched.service.of(a.key), l.sched.service.of(b.key)), cmp.Compare(x, y)) < 0
+// urgency is the priority, and one more for each time that its next has been
+// overtaken for as long as oldest.
+func (t *tenant[T]) urgency(now int64) float64 {
+	return float64(t.priority) + float64(now-t.line[t.next].since)/float64(oldest)
+}
+
+// before says whether a's next goes before b's, both of one priority.
+func (l *Line[T]) before(a, b *tenant[T]) bool {
+	return cmp.Or(cmp.Compare(l.sched.service.of(a.key), l.sched.service.of(b.key)), cmp.Compare(a.line[a.next].since, b.line[b.next].since)) < 0
 }
 
 // leave takes one out.

@@ -73,12 +73,27 @@ func TestIdlenessIsNoCredit(t *testing.T) {
 func TestNobodyStarves(t *testing.T) {
 	l := NewLine[string](fleetOf(t, 1, "predictive"))
 	holdIn(l, 0, "a0")
-	holdIn(l, int64(oldest), "b9 1", "b9 2")
-	if got := serveLine(l, int64(oldest), 1); !slices.Equal(got, []string{"b9 1"}) {
-		t.Errorf("%q went first too early", got)
+	for n := range 20 { // somebody more important, all the time
+		at := int64(n) * int64(time.Second) * 5
+		holdIn(l, at, "b2")
+		got := serveLine(l, at, 1)
+		if slices.Equal(got, []string{"a0"}) {
+			if wait := time.Duration(at); wait < 2*oldest || wait > 3*oldest {
+				t.Errorf("served after %v", wait)
+			}
+			return
+		}
 	}
-	if got := serveLine(l, int64(oldest+time.Second), 1); !slices.Equal(got, []string{"a0"}) {
-		t.Errorf("%q went before one who waits for %v", got, oldest+time.Second)
+	t.Error("a request of a low priority starves")
+}
+
+// However old a line is, who was served least goes first.
+func TestALongLineIsFair(t *testing.T) {
+	l := NewLine[string](fleetOf(t, 1, "predictive"))
+	holdIn(l, 0, "a0", "a0", "a0", "a0")
+	holdIn(l, int64(time.Hour), "b0", "b0")
+	if got := serveLine(l, int64(2*time.Hour), 4, 100); !slices.Equal(got, []string{"a0", "b0", "a0", "b0"}) {
+		t.Errorf("%q", got)
 	}
 }
 

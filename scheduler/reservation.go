@@ -74,7 +74,7 @@ func (s *Scheduler) reserve(sc *scratch, c *candidate, q *Query) (Reservation, b
 	s.prompt.add(r.fresh)
 	r.blocks, r.blockTokens = q.Prefix, max(q.BlockTokens, 1)
 	r.cached = s.remember(sc, c, q, r.expected)
-	s.service.charge(r.key, promptCost*r.fresh)
+	s.service.charge(r.key, promptCost*r.fresh+answerCost*r.expected)
 	return r, true
 }
 
@@ -151,7 +151,9 @@ func (r *Reservation) Tokens(n int, now int64) {
 		return
 	}
 	r.produced += int64(n)
-	r.sched.service.charge(r.key, answerCost*int64(n))
+	if more := min(r.produced-r.expected, int64(n)); more > 0 {
+		r.sched.service.charge(r.key, answerCost*more)
+	}
 	less := min(int64(n), r.decode)
 	r.decode -= less
 	r.inst.row.decode.Add(-less)
@@ -183,6 +185,9 @@ func (r *Reservation) End() {
 		i.row.prefill.Add(-r.prefill)
 		r.sched.cached.Undo(r.cached)
 		r.sched.service.charge(r.key, -promptCost*r.fresh)
+	}
+	if less := r.expected - r.produced; less > 0 {
+		r.sched.service.charge(r.key, -answerCost*less)
 	}
 	r.inst = nil
 	i.row.ended.Add(1)

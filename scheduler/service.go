@@ -9,8 +9,10 @@ const (
 	answerCost = 2
 )
 
-// service is how much each key has been served, in token costs. Who has been
-// idle is lifted to the least of those who wait: idleness is no credit.
+// service is how much each key has been served, in token costs: a request's when
+// it is given away, with the answer that it is expected to have, put right as
+// that comes. Who has been idle is lifted to the least of those who wait:
+// idleness is no credit.
 type service struct {
 	got   [serviceKeys]atomic.Int64
 	floor int64 // the least of those who waited last; the line's own

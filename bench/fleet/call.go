@@ -58,7 +58,7 @@ func (f *calls) of(r *workload.Request) *call {
 		c.prefix = append(c.prefix, uint64(c.grains[i]))
 	}
 	c.query = scheduler.Query{
-		Model: modelName, PromptTokens: r.Tokens, MaxTokens: r.MaxTokens, Stream: true, Session: r.Session, Key: r.Key + 1, Prefix: c.prefix, BlockTokens: prefixBlock,
+		Model: modelName, PromptTokens: r.Tokens, MaxTokens: r.MaxTokens, Stream: true, Session: r.Session, Key: r.Key + 1, Like: uint64(r.Key + 1), Prefix: c.prefix, BlockTokens: prefixBlock,
 	}
 	return c
 }
