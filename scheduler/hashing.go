@@ -10,38 +10,55 @@ import (
 // points is how many places an instance has on the ring.
 const points = 256
 
-// ringPoints are an instance's places, sorted.
-func ringPoints(name string) (p [points]uint64) {
+// ring is an instance's places, sorted, and for each of as many equal parts of the
+// circle how many are before it: where to begin to look.
+type ring struct {
+	places [points]uint64
+	before [points]uint8
+}
+
+func (r *ring) init(name string) {
 	h := xxh3.HashString(name)
-	for n := range p {
+	for n := range r.places {
 		h = next(h)
-		p[n] = h
+		r.places[n] = h
 	}
-	slices.Sort(p[:])
-	return p
+	slices.Sort(r.places[:])
+	for part := range r.before {
+		n, _ := slices.BinarySearch(r.places[:], uint64(part)<<56)
+		r.before[part] = uint8(min(n, points-1))
+	}
+}
+
+// clockwise is how far it is from key to the next of the places.
+func (r *ring) clockwise(key uint64) uint64 {
+	n := int(r.before[key>>56])
+	for n < points && r.places[n] < key {
+		n++
+	}
+	return r.places[n%points] - key // past the last, the first is next
 }
 
 // chwbl is KubeAI's: consistent hashing with bounded loads (Mirrokni, Thorup,
 // Zadimoghaddam 2016), of the first 100 characters that the user said, on a ring
-// with 256 places for each instance, no load above 1.25 of the mean.
+// with 256 places for each instance, no load above 1.25 of the mean. The bound is
+// rounded up, as in the paper, so that someone is always within it; KubeAI takes
+// the first in its place where nobody is.
 var chwbl = policy{name: "chwbl", signals: []int{sigRunning}, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
 	total := 1.0
 	for n := range c {
 		total += c[n].requests()
 	}
-	bound := math.Ceil(1.25 * total / float64(len(c)))
-	key := q.ringKey()
+	bound, key := math.Ceil(1.25*total/float64(len(c))), q.ringKey()
 	return fewest(q.Rand, c, func(c *candidate) bool { return c.requests()+1 <= bound }, func(c *candidate) float64 {
-		// How far it is to the instance's next place, clockwise.
-		p := &c.inst.points
-		n, _ := slices.BinarySearch(p[:], key)
-		return float64(p[n%points] - key)
+		return float64(c.inst.ring.clockwise(key))
 	}), "its place on the ring"
 }}
 
-// ringKey is what KubeAI hashes: what the user says first. The beginning of the
-// prompt, which blocks are hashes of, is a system's that many share; the second
-// block is where they part.
+// ringKey stands for the first 100 characters of the first thing that the user
+// said, which is what KubeAI hashes. The beginning of the prompt, which blocks are
+// hashes of, is a system's that many share; the second block is where they part,
+// and no later turn changes it.
 func (q *Query) ringKey() uint64 {
 	switch {
 	case len(q.Prefix) > 1:

@@ -37,9 +37,9 @@ type Instance struct {
 	wire   *wire
 	strand strand
 
-	points      [points]uint64 // on the ring of chwbl
-	slot        prefix.Slot    // in the scheduler's index
-	sized       int64          // the KV capacity that it was given there, in tokens; the keeper's
+	ring        ring        // its places, for chwbl
+	slot        prefix.Slot // in the scheduler's index
+	sized       int64       // the KV capacity that it was given there, in tokens; the keeper's
 	cacheSaid   evidence
 	tellsCached atomic.Bool // in the usage of its answers
 	trust       trust
@@ -116,7 +116,7 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 		}
 		i.models.Store(&models)
 	}
-	i.points = ringPoints(i.Name)
+	i.ring.init(i.Name)
 	i.doubt()
 	i.begin(s.typical.Load())
 	s.openCache(i)

@@ -6,7 +6,7 @@ import (
 )
 
 func BenchmarkPick(b *testing.B) {
-	for _, policy := range []string{"round-robin", "p2c", "least-token", "predictive"} {
+	for _, policy := range Policies() {
 		for _, n := range []int{16, 64, 256} {
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
 				s := fleetOf(b, n, policy)

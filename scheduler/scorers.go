@@ -1,5 +1,7 @@
 package scheduler
 
+import "penstock/scheduler/engine"
+
 // What others have, as they publish it: for comparison, and for who wants it.
 // They read the same index and the same account as our own, which most of them
 // do not have, and are no worse for it.
@@ -12,20 +14,50 @@ func (c *candidate) matched(q *Query) float64 {
 	return float64(c.blocks) / float64(len(q.Prefix))
 }
 
-// kvUsage is the candidate's, 0..1, as it said last.
-func (c *candidate) kvUsage() float64 { return float64(c.inst.said.kvUsage.Load()) / 1e6 }
-
-func (c *candidate) waiting() float64 { return float64(c.load.waiting) }
-
-// most is the largest value, and where; the first of several.
-func most(c []candidate, of func(*candidate) float64) (int, float64) {
-	best, value := 0, of(&c[0])
-	for n := 1; n < len(c); n++ {
-		if v := of(&c[n]); v > value {
-			best, value = n, v
-		}
+// kvUsage is the candidate's, 0..1, as it said last. Of one that does not say
+// any more, our own are counted: 0 would draw everything there.
+func (c *candidate) kvUsage() float64 {
+	said := &c.inst.said
+	if size := said.kvSize.Load(); size > 0 && !c.inst.live().Has(engine.HasKVUsage) {
+		return min(float64(c.inst.row.work.kept.Load())/float64(size), 1)
 	}
-	return best, value
+	return float64(said.kvUsage.Load()) / 1e6
+}
+
+// waiting is the candidate's queue. Of one that does not say, ours without a
+// first byte are counted.
+func (c *candidate) waiting() float64 {
+	if row := &c.inst.row; !c.inst.live().Has(engine.HasWaiting) {
+		return float64(max(row.inFlight.Load()-row.streams.Load(), 0))
+	}
+	return float64(c.load.waiting)
+}
+
+// backlog is how many seconds the candidate takes for the prompts that it was
+// given. Not the outlook's: that goes when our predictions do, and others know
+// of no predictions.
+func (c *candidate) backlog(now int64) float64 {
+	token := c.inst.speed.Rates().Token
+	return c.inst.ahead(now, c.inst.row.work.prompts.Load(), token) * token
+}
+
+// span is the lowest value and the highest.
+func span(c []candidate, of func(*candidate) float64) (low, high float64) {
+	low = of(&c[0])
+	high = low
+	for n := 1; n < len(c); n++ {
+		v := of(&c[n])
+		low, high = min(low, v), max(high, v)
+	}
+	return low, high
+}
+
+// average is that of all.
+func average(c []candidate, of func(*candidate) float64) (m float64) {
+	for n := range c {
+		m += of(&c[n]) / float64(len(c))
+	}
+	return m
 }
 
 // fewest is the least of those that are allowed, by chance among equals; -1:
@@ -48,29 +80,24 @@ func fewest(chance uint64, c []candidate, allowed func(*candidate) bool, cost fu
 // those with the longest match, of half the prompt at least, the fewest tokens,
 // unless they wait or have far more than the mean.
 var prefixCache = policy{name: "prefix-cache", signals: []int{sigWaiting, sigRunning}, hits: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-	longest, share := most(c, func(c *candidate) float64 { return c.matched(q) })
-	if share < 0.5 {
+	_, match := span(c, func(c *candidate) float64 { return c.matched(q) })
+	if match < 0.5 {
 		return least(q.Rand, c, (*candidate).tokens), "fewest tokens: nobody has half of the prompt"
 	}
-	blocks, mean := c[longest].blocks, 0.0
-	for n := range c {
-		mean += c[n].tokens() / float64(len(c))
-	}
-	if n := fewest(q.Rand, c, func(c *candidate) bool { return c.blocks == blocks && c.load.waiting <= 2 }, (*candidate).tokens); n >= 0 {
+	if n := fewest(q.Rand, c, func(c *candidate) bool { return c.matched(q) == match && c.waiting() <= 2 }, (*candidate).tokens); n >= 0 {
 		return n, "longest match"
 	}
-	if n := fewest(q.Rand, c, func(c *candidate) bool { return c.blocks == blocks && c.tokens() <= 1.3*mean }, (*candidate).tokens); n >= 0 {
+	most := 1.3 * average(c, (*candidate).tokens)
+	if n := fewest(q.Rand, c, func(c *candidate) bool { return c.matched(q) == match && c.tokens() <= most }, (*candidate).tokens); n >= 0 {
 		return n, "longest match, and no more tokens than others"
 	}
 	return least(q.Rand, c, (*candidate).tokens), "fewest tokens: those with the longest match have too many"
 }}
 
-// llmD is llm-d's and the Gateway API Inference Extension's default: weights of
-// 2 for the queue, 2 for the KV cache, 3 for the prefix.
+// llmD is llm-d's and the Gateway API Inference Extension's default until 2026:
+// weights of 2 for the queue, 2 for the KV cache, 3 for the prefix.
 var llmD = policy{name: "llm-d", signals: []int{sigWaiting, sigKVUsage}, hits: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-	_, longest := most(c, (*candidate).waiting)
-	_, least0 := most(c, func(c *candidate) float64 { return -c.waiting() })
-	shortest := -least0
+	shortest, longest := span(c, (*candidate).waiting)
 	return least(q.Rand, c, func(c *candidate) float64 {
 		queue := 1.0
 		if longest > shortest {
@@ -80,56 +107,61 @@ var llmD = policy{name: "llm-d", signals: []int{sigWaiting, sigKVUsage}, hits: t
 	}), "best score of queue, KV cache and prefix"
 }}
 
-// llmDSticky is llm-d's newer advice: stay where four fifths of the prompt are
-// until that has 18 s of prompts to compute, then the lightest.
-var llmDSticky = policy{name: "llm-d-sticky", signals: []int{sigWaiting}, hits: true, outlook: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-	backlog := func(c *candidate) float64 { return c.ahead * c.inst.speed.Rates().Token }
-	if n := fewest(q.Rand, c, func(c *candidate) bool { return c.matched(q) >= 0.8 && backlog(c) <= 18 }, func(c *candidate) float64 { return -c.matched(q) }); n >= 0 {
-		return n, "has four fifths of the prompt"
+// llmDSticky is llm-d's default since (llm-d-router#1547, #1639: its prefix cache
+// affinity filter, then its token load scorer): the least backlog among those
+// that have four fifths of the prompt, unless it takes 18 s longer to compute
+// than the least of the others. Its 1 % of chance exploration is left out: our
+// index needs none.
+var llmDSticky = policy{name: "llm-d-sticky", hits: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
+	const enough, patience = 0.8, 18
+	backlog := func(c *candidate) float64 { return c.backlog(q.Now) }
+	matched := func(c *candidate) float64 { return c.matched(q) }
+	if _, match := span(c, matched); match < enough {
+		return least(q.Rand, c, backlog), "least backlog: nobody has four fifths of the prompt"
 	}
-	return least(q.Rand, c, func(c *candidate) float64 { return c.ahead*1e9 + c.tokens() }), "lightest"
+	sticky := fewest(q.Rand, c, func(c *candidate) bool { return matched(c) >= enough }, backlog)
+	other := fewest(q.Rand, c, func(c *candidate) bool { return matched(c) < enough }, backlog)
+	if other >= 0 && backlog(&c[sticky])-backlog(&c[other]) > patience {
+		return other, "least backlog: those with the prompt have 18 s more"
+	}
+	return sticky, "has four fifths of the prompt"
 }}
 
 // smgCacheAware is the SGLang Model Gateway's: the fewest requests if they are
-// out of balance, else the longest match, of three tenths at least, else the
+// out of balance, else the longest match, of more than three tenths, else the
 // smallest tree.
-var smgCacheAware = policy{name: "smg-cache-aware", hits: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-	_, high := most(c, (*candidate).requests)
-	low := c[least(q.Rand, c, (*candidate).requests)].requests()
-	switch _, match := most(c, func(c *candidate) float64 { return c.matched(q) }); {
+var smgCacheAware = policy{name: "smg-cache-aware", signals: []int{sigRunning}, hits: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
+	matched := func(c *candidate) float64 { return c.matched(q) }
+	low, high := span(c, (*candidate).requests)
+	_, match := span(c, matched)
+	switch {
 	case high-low > 64 && high > 1.5*low:
 		return least(q.Rand, c, (*candidate).requests), "fewest requests: they are out of balance"
-	case match >= 0.3:
-		return least(q.Rand, c, func(c *candidate) float64 { return -c.matched(q) }), "longest match"
+	case match > 0.3:
+		return least(q.Rand, c, func(c *candidate) float64 { return -matched(c) }), "longest match"
 	}
 	return least(q.Rand, c, func(c *candidate) float64 { return float64(c.size) }), "smallest tree"
 }}
 
-// dynamo is NVIDIA Dynamo's: tokens to compute, with those under way, and tokens
-// in the KV cache, with its own; the least.
-var dynamo = policy{name: "dynamo", hits: true, outlook: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
+// dynamo is NVIDIA Dynamo's, with an overlap weight of 1: what is to be computed,
+// of those under way and of its own, and what is in use of the KV cache, with
+// its own; the least. Dynamo counts a block that several use once, which our
+// account does of all but the first of them. It believes its index whole: nothing
+// here is weighed with our trust in it.
+var dynamo = policy{name: "dynamo", hits: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
 	return least(q.Rand, c, func(c *candidate) float64 {
 		w := &c.inst.row.work
-		return float64(w.fresh.Load()) + c.fresh + float64(w.kept.Load()) + c.fresh
+		own := max(float64(q.PromptTokens)-float64(int(c.blocks)*q.BlockTokens), 0)
+		compute, keep := float64(w.fresh.Load())+own, float64(w.kept.Load())+own
+		return compute + keep
 	}), "fewest blocks to compute and to keep"
 }}
 
-// higress is Higress's and the early Gateway API Inference Extension's: of those
-// whose KV cache is not nearly full and whose queue is short, the shortest
-// queue, then the emptiest cache.
-var higress = policy{name: "higress", signals: []int{sigWaiting, sigKVUsage}, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-	cost := func(c *candidate) float64 { return c.waiting()*10 + c.kvUsage() }
-	if n := fewest(q.Rand, c, func(c *candidate) bool { return c.kvUsage() <= 0.8 && c.load.waiting <= 5 }, cost); n >= 0 {
-		return n, "shortest queue, then emptiest KV cache"
-	}
-	return least(q.Rand, c, cost), "shortest queue: all are above the bounds"
-}}
-
-// loadAware is the vLLM production-stack's: the share that matches, less the
-// load beside the highest.
+// loadAware is the vLLM production stack's (production-stack#1035, beta 1): the
+// share of the prompt that matches, less how far the load is above the mean.
 var loadAware = policy{name: "loadaware", signals: []int{sigRunning}, hits: true, choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-	_, high := most(c, (*candidate).requests)
+	usual := average(c, (*candidate).requests)
 	return least(q.Rand, c, func(c *candidate) float64 {
-		return c.requests()/max(high, 1) - c.matched(q)
+		return (c.requests()-usual)/max(usual, 1) - c.matched(q)
 	}), "best of match less load"
 }}

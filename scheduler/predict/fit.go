@@ -43,7 +43,7 @@ const (
 	leastSpread = 0.05
 	// blur is what every measurement may be off, in seconds: clocks, networks
 	// and schedulers.
-	blur = 0.002
+	blur = 100e-6
 )
 
 // begin starts from what is typical, and how far that may be off.
