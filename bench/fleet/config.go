@@ -24,6 +24,7 @@ type Config struct {
 	Delay       time.Duration // of the network between a gateway and an engine, one way
 	Queue       int           // requests that a gateway holds at most; the next is rejected
 	Failures    []Failure
+	OneKey      bool    // gateways do not tell clients apart
 	Early       bool    // gateways hold only what every instance is full for
 	Shed        bool    // gateways refuse what cannot meet the objective
 	Oracle      bool    // gateways know what each engine has in its cache

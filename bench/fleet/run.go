@@ -172,6 +172,9 @@ func (r *run) due(q *workload.Request) bool {
 func (r *run) begin(q *workload.Request) {
 	c := r.calls.of(q)
 	c.arrived = r.now
+	if r.OneKey {
+		c.query.Key, c.query.Like = 0, 0
+	}
 	c.query.PromptTokens, c.query.Arrived = r.guess(q), int64(r.now)
 	c.gateway = int32(model.Mix(r.Params.Seed+r.asked*0x9e3779b97f4a7c15) % uint64(r.Gateways))
 	r.asked++

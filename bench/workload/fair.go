@@ -16,6 +16,23 @@ var fair = []*Workload{
 		tenant{rate: 3, prompt: 32, output: 512}, tenant{rate: 3, prompt: 512, output: 32}),
 }
 
+func init() { fair = append(fair, locality) }
+
+// locality is for who is fair at the cost of caches: each client has prompts that
+// begin alike, and what both want is more than the fleet computes.
+var locality = &Workload{
+	Name: "w7-locality", About: "two clients who both want too much, 1 and 2 requests in three, each with 20 beginnings of 3,000 tokens; a rate is of both",
+	Profiles: []string{"8b-h100"}, Instances: 4, Unit: perSecond, Rates: []float64{30, 40, 50}, Keys: 2, span: 120 * time.Second,
+	open: func(p Params) Stream {
+		d := newDice(p.Seed, 0x70c)
+		return d.poisson(p.Rate, 0, p.Duration, func() *Request {
+			key := min(d.IntN(3), 1)
+			r := &Request{Key: key, MaxTokens: 128, Output: 128, Answer: d.Uint64()}
+			return r.prompt(Span{uint64(1 + 100*key + d.IntN(20)), 3000}, Span{d.Uint64(), 300})
+		})
+	},
+}
+
 // tenant is one client.
 type tenant struct {
 	rate           float64

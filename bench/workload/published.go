@@ -20,6 +20,11 @@ var published = []*Workload{
 		total: func(rate float64) int { return max(conversations, int(rate)) * 11 }, open: multiTurn(conversations),
 	},
 	{
+		Name: "w9", About: "prompts of 220 KB to engines that answer at once, in a closed loop (Gateway API Inference Extension)",
+		Profiles: []string{"instant"}, Instances: 4, Unit: clients, Closed: true, Rates: []float64{20, 60, 100, 150},
+		total: func(float64) int { return largePrompts }, open: large,
+	},
+	{
 		Name: "w12", About: "chats of ShareGPT's lengths, nothing shared (the managed service's own comparison)",
 		Profiles: []string{"7b-a10"}, Instances: 5, Unit: perSecond, Rates: []float64{4, 8, 12, 13, 14, 16},
 		span: 300 * time.Second, open: chats,
@@ -39,6 +44,29 @@ func chats(p Params) Stream {
 		r := &Request{MaxTokens: -1, Answer: d.Uint64(), Output: chatAnswer.draw(d)}
 		return r.prompt(Span{d.Uint64(), chatPrompt.draw(d)})
 	})
+}
+
+// largePrompts is how many w9 sends.
+const largePrompts = 20_000
+
+// large sends one prompt after another, of about 220 KB.
+func large(p Params) Stream {
+	d, left, n := newDice(p.Seed, 9), largePrompts, 0
+	var next func(time.Duration) *Request
+	next = func(at time.Duration) *Request {
+		if left == 0 {
+			return nil
+		}
+		left--
+		r := &Request{At: at, MaxTokens: 1, Output: 1, Answer: d.Uint64(), Then: next}
+		return r.prompt(Span{d.Uint64(), 55_000})
+	}
+	return func() *Request {
+		if n++; n > int(p.Rate) {
+			return nil
+		}
+		return next(time.Duration(d.Int64N(int64(10 * time.Millisecond))))
+	}
 }
 
 // W1's sizes.

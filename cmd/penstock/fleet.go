@@ -35,6 +35,7 @@ type fleetCmd struct {
 	Delay      time.Duration `default:"100us" placeholder:"TIME" help:"Of the network to an instance, one way. (${default})"`
 	Queue      int           `default:"100000" placeholder:"N" help:"Requests that a gateway holds at most. (${default})"`
 	Fail       []string      `placeholder:"AT:N:FOR" help:"Instance N, from 0, dies at a time, and is back after another: 60s:2:30s."`
+	OneKey     bool          `help:"Gateways do not tell clients apart: nobody is fair."`
 	Early      bool          `help:"No late binding: hold only what every instance is full for."`
 	Shed       bool          `help:"Refuse what cannot have its first token within the objective."`
 	Oracle     bool          `help:"Gateways know what each engine has cached, rather than guess."`
@@ -63,7 +64,7 @@ func (c *fleetCmd) sweeps() ([]*fleet.Sweep, error) {
 	cfg := fleet.DefaultConfig()
 	cfg.Instances, cfg.Gateways, cfg.Queue = c.Instances, c.Gateways, c.Queue
 	cfg.ScrapeEvery, cfg.ScrapeCost, cfg.Delay = c.Scrape, c.ScrapeCost, c.Delay
-	cfg.TokenError, cfg.Oracle, cfg.Early, cfg.Shed = c.TokenError, c.Oracle, c.Early, c.Shed
+	cfg.TokenError, cfg.Oracle, cfg.Early, cfg.Shed, cfg.OneKey = c.TokenError, c.Oracle, c.Early, c.Shed, c.OneKey
 	cfg.Params = workload.Params{Seed: c.Seed, Duration: c.Duration}
 	for _, name := range c.Profile {
 		p, err := model.Named(name)
