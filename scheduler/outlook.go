@@ -15,6 +15,7 @@ type outlook struct {
 	wait  float64 // until that begins
 	short float64 // of wait, for want of room in the KV cache
 	step  float64 // time of a step, with the answers that are being made
+	under float64 // of one under way, that the first token waits for
 	ttft  float64 // time to the first token
 	cost  float64 // time that it takes, and takes from others
 
@@ -51,9 +52,12 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual) {
 	arrivals := w.arrivals.perSecond(q.Now)
 	idle := max(1-w.load.perSecond(q.Now)/1e6, leastIdle)
 
-	c.step = rates.StepTime(answers, context)
+	c.step, c.under = rates.StepTime(answers, context), 0
+	if answers > 0 {
+		c.under = c.step
+	}
 	c.prompts = w.prompts.Load()
-	c.head = rates.Overhead + c.step
+	c.head = rates.Overhead + c.under
 	c.ahead = i.ahead(q.Now, c.prompts, rates.Token) + float64(c.load.waiting)*others.fresh
 	c.busy = c.fresh * rates.Token
 	size, used := i.room()
@@ -65,7 +69,7 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual) {
 		}
 	}
 	c.wait = c.ahead*rates.Token + c.short
-	c.ttft = rates.Overhead + c.wait + c.busy + rates.Wait*c.step
+	c.ttft = rates.Overhead + c.wait + c.busy + c.under
 
 	// Prompts that are computed in between stretch every step.
 	longer := (rates.Answer + rates.Context*(prompt+output/2)) / idle
@@ -100,7 +104,7 @@ func (i *Instance) ahead(now, prompts int64, token float64) float64 {
 	fresh := float64(w.fresh.Load())
 	if fresh > 0 && prompts > 0 {
 		since := max(p.since.Load(), p.last.Load())
-		done := seconds(now-since) / token
+		done := seconds(now-since) / max(token, 1e-12)
 		fresh -= min(max(done, 0), fresh*onePrompt/float64(max(prompts, onePrompt)))
 	}
 	return max(fresh, 0) + float64(w.held.Load())

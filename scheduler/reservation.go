@@ -51,7 +51,7 @@ func (s *Scheduler) reserve(sc *scratch, c *candidate, q *Query) (Reservation, b
 	}
 	r := Reservation{
 		inst: i, sched: s, prefill: int64(q.PromptTokens), decode: s.expected(q), like: q.Like, key: int32(q.Key),
-		at: q.Now, wait: q.wait(), fresh: int64(c.fresh), found: int64(c.found), ahead: c.ahead, step: c.step, ttft: c.ttft,
+		at: q.Now, wait: q.wait(), fresh: int64(c.fresh), found: int64(c.found), ahead: c.ahead, step: c.under, ttft: c.ttft,
 	}
 	r.expected = r.decode
 	r.odd = !r.wait.timed()

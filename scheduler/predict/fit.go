@@ -36,6 +36,8 @@ const (
 	// systematic is the share of the errors' size from which their mean is no
 	// chance: over four standard deviations of a mean of 32.
 	systematic = 0.75
+	// mostSeconds bounds what anything is expected to take.
+	mostSeconds = 1e6
 	// firstSpread is the share that measurements are off at first.
 	firstSpread = 0.3
 	// leastSpread keeps what is new from being taken for a hiccup, after much of
@@ -58,6 +60,9 @@ func (f *fit) begin(typical, doubt vector) {
 // learn takes in that inputs x led to y.
 func (f *fit) learn(x vector, y float64) {
 	expected := f.theta.dot(&x)
+	if !(expected < mostSeconds) { // nor is it a number, if an input is none
+		return
+	}
 	scale := blur + math.Sqrt(max(expected, 0)*y) // as a factor, too much and too little are alike
 	miss := y - expected
 	share := math.Abs(miss) / scale
@@ -71,17 +76,40 @@ func (f *fit) learn(x vector, y float64) {
 	px := f.spreadOf(&x)
 	gain := 1 / (noise*noise + px.dot(&x))
 	for i := range px {
-		f.theta[i] += px[i] * gain * miss
-		for j := range px {
-			f.cov[i][j] -= px[i] * px[j] * gain
-		}
+		px[i] *= gain
+		f.theta[i] += px[i] * miss
 	}
+	f.update(&px, &x, noise*noise)
 	f.bound()
 	grow := 1 + 1.0/memory
 	if math.Abs(f.bias) > systematic*f.spread { // it is not what it was
 		grow = 1.1
 	}
 	f.forget(grow)
+}
+
+// update is what a measurement of inputs x, with that variance, leaves to doubt,
+// in Joseph's form: the shorter one subtracts, and in the end has negative
+// variances.
+func (f *fit) update(gain, x *vector, noise float64) {
+	var left, half [terms]vector // 1 - gain x', and that times cov
+	for i := range left {
+		left[i][i] = 1
+		for j := range x {
+			left[i][j] -= gain[i] * x[j]
+		}
+	}
+	for i := range half {
+		for j := range x { // cov is symmetric
+			half[i][j] = left[i].dot(&f.cov[j])
+		}
+	}
+	for i := range half {
+		for j := range i + 1 {
+			v := half[i].dot(&left[j]) + noise*gain[i]*gain[j]
+			f.cov[i][j], f.cov[j][i] = v, v
+		}
+	}
 }
 
 // bound moves coefficients that went below zero there, and the others with them
@@ -101,7 +129,7 @@ func (f *fit) bound() {
 	}
 }
 
-// spreadOf is cov times x.
+// spreadOf is cov times x: how doubtful each coefficient is in its direction.
 func (f *fit) spreadOf(x *vector) (px vector) {
 	for i := range px {
 		px[i] = f.cov[i].dot(x)

@@ -27,20 +27,20 @@ func (e *engine) teach(s *Speed, n int) {
 		answers, context := float64(e.dice.IntN(100)), float64(e.dice.IntN(100_000))
 		step := e.StepTime(answers, context)
 		tokens := 50 + e.dice.ExpFloat64()*2000
-		s.FirstToken(tokens, step, (e.Overhead+tokens*e.Token+e.Wait*step)*off())
+		s.FirstToken(tokens, step, (e.Overhead+tokens*e.Token+step)*off())
 		prompt := float64(e.dice.IntN(3)) * e.dice.ExpFloat64() * 50
 		e.at += 1e9
 		s.Steps(e.at-1e9, e.at, answers, context, prompt, (step+prompt*e.Token)*off())
 	}
 }
 
-var h100 = Rates{Overhead: 0.03, Token: 0.0002, Wait: 1, Step: 0.01, Answer: 10e-6, Context: 39e-9}
+var h100 = Rates{Overhead: 0.03, Token: 0.0002, Step: 0.01, Answer: 10e-6, Context: 39e-9}
 
 func TestLearnsWhatAnEngineIs(t *testing.T) {
 	for _, truth := range []Rates{
 		h100,
-		{Overhead: 0.065, Token: 49e-6, Wait: 1.5, Step: 0.02, Answer: 25e-6, Context: 39e-9},
-		{Overhead: 0.04, Token: 0.004, Wait: 1, Step: 0.2, Answer: 0.004, Context: 870e-9}, // a CPU
+		{Overhead: 0.065, Token: 49e-6, Step: 0.02, Answer: 25e-6, Context: 39e-9},
+		{Overhead: 0.04, Token: 0.004, Step: 0.2, Answer: 0.004, Context: 870e-9}, // a CPU
 	} {
 		var s Speed
 		s.Begin(Typical)
@@ -51,7 +51,7 @@ func TestLearnsWhatAnEngineIs(t *testing.T) {
 		for _, load := range [][2]float64{{1, 500}, {30, 30_000}, {90, 90_000}} {
 			within(t, "step", got.StepTime(load[0], load[1]), truth.StepTime(load[0], load[1]), 0.1)
 		}
-		first := func(r Rates) float64 { return r.Overhead + 1000*r.Token + r.Wait*r.StepTime(30, 30_000) }
+		first := func(r Rates) float64 { return r.Overhead + 1000*r.Token + r.StepTime(30, 30_000) }
 		within(t, "first token", first(got), first(truth), 0.1)
 		if !s.Known() {
 			t.Error("it is not known")
@@ -128,6 +128,8 @@ func TestWhatNoEngineDoesIsLeftOut(t *testing.T) {
 		s.FirstToken(100, 0.01, after)
 		s.Steps(1, 2, 1, 1, 1, after)
 	}
+	s.FirstToken(math.NaN(), 0, 1)
+	s.FirstToken(math.Inf(1), 0, 1)
 	if got := s.Rates(); got != h100 {
 		t.Errorf("%+v", got)
 	}
@@ -148,7 +150,7 @@ func FuzzFit(f *testing.F) {
 			s.Steps(n, n+1, answers, context, prompt, after)
 		}
 		r := s.Rates()
-		for _, v := range []float64{r.Overhead, r.Token, r.Wait, r.Step, r.Answer, r.Context} {
+		for _, v := range []float64{r.Overhead, r.Token, r.Step, r.Answer, r.Context} {
 			if !(v >= 0) || math.IsInf(v, 0) {
 				t.Fatalf("%+v", r)
 			}
@@ -164,5 +166,19 @@ func TestMedianIsTheOneInTheMiddle(t *testing.T) {
 	}
 	if Median(nil) != Typical {
 		t.Error("of nobody it is what is typical")
+	}
+}
+
+// An engine that answers at once, whatever it is asked, is learned too: numbers
+// far from one another's size do not break the fit.
+func TestLearnsAnEngineThatAnswersAtOnce(t *testing.T) {
+	var s Speed
+	s.Begin(Typical)
+	for n := range 50_000 {
+		s.FirstToken(float64(55_000*(1+n%2)), 0, 200e-6)
+	}
+	r := s.Rates()
+	if got := r.Overhead + 55_000*r.Token; !(got > 0 && got < 0.002) {
+		t.Errorf("a first token in %v s: %+v", got, r)
 	}
 }
