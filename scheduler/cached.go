@@ -13,7 +13,7 @@ const (
 	mostBlocks = 8 << 20
 	// firstBlocks is what an instance is thought to have room for that does not
 	// say its capacity.
-	firstBlocks = 4096
+	firstBlocks = 1 << 15
 	// mostAnswer bounds the blocks that stand for an answer.
 	mostAnswer = 128
 	// usualBlock is how many tokens a block of text has, until requests tell.
@@ -59,7 +59,7 @@ func (s *Scheduler) remember(sc *scratch, c *candidate, q *Query, output int64) 
 // its blocks, all of which it has, and they are as good as new. Without that,
 // long answers would seem to have been evicted while they are made.
 func (s *Scheduler) remembered(i *Instance, prompt []uint64, blocks int) {
-	if len(prompt) == 0 {
+	if len(prompt) == 0 || i.said.kvSize.Load() == 0 { // who does not say its capacity is not known so well
 		return
 	}
 	sc := scratches.Get().(*scratch)
