@@ -3,7 +3,9 @@ package fleet
 import (
 	"bytes"
 	"image/color"
+	"math"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -61,7 +63,7 @@ func (c *curve) svg(r *Report) ([]byte, error) {
 		return nil, err
 	}
 	canvas := vgsvg.New(vg.Points(330), vg.Points(230))
-	p.Draw(draw.New(canvas))
+	p.Draw(draw.Crop(draw.New(canvas), 0, -vg.Points(10), 0, 0)) // the last label is wider than its tick
 	var out bytes.Buffer
 	if _, err := canvas.WriteTo(&out); err != nil {
 		return nil, err
@@ -78,7 +80,7 @@ func (c *curve) plot(r *Report) (*plot.Plot, error) {
 	}
 	p.Add(plotter.NewGrid())
 	if c.log {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, marks{}
 	} else {
 		p.Y.Min = 0
 	}
@@ -91,7 +93,39 @@ func (c *curve) plot(r *Report) (*plot.Plot, error) {
 		points.Color, points.Shape, points.Radius = paintOf(n), draw.CircleGlyph{}, vg.Points(2)
 		p.Add(line, points)
 	}
+	if c.log {
+		p.Y.Min, p.Y.Max = around(p.Y.Min, p.Y.Max)
+	}
 	return p, nil
+}
+
+// marks are a logarithm's ticks: 1, 2, 5, 10 …
+type marks struct{}
+
+func (marks) Ticks(low, high float64) (ticks []plot.Tick) {
+	for decade := math.Pow(10, math.Floor(math.Log10(low))); decade <= high; decade *= 10 {
+		for _, v := range [...]float64{decade, 2 * decade, 5 * decade} {
+			if v >= low*(1-1e-9) && v <= high*(1+1e-9) {
+				ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 3, 64)})
+			}
+		}
+	}
+	return ticks
+}
+
+// around are the marks below and above.
+func around(low, high float64) (float64, float64) {
+	all := marks{}.Ticks(low/10, high*10)
+	below, above := all[0].Value, all[len(all)-1].Value
+	for _, t := range all {
+		if t.Value <= low {
+			below = max(below, t.Value)
+		}
+		if t.Value >= high {
+			above = min(above, t.Value)
+		}
+	}
+	return below, above
 }
 
 func (c *curve) points(r *Report, policy string) plotter.XYs {
