@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race e2e e2e-thousand e2e-vllm bpf generate check bench peers
+.PHONY: help build run test race e2e e2e-thousand e2e-vllm bpf generate check bench peers policies
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ e2e-vllm: build ## against two real vLLM on the CPU (installs 6.5 GB on the firs
 
 peers: build ## CPU, latency and memory beside HAProxy and a proxy that knows nothing, in one run
 	$(GO) run ./bench/peers --penstock $(BIN) --json bin/peers.json $(ARGS)
+
+policies: build ## each policy over HTTP before simulated engines, beside what penstock fleet foretells (8 minutes)
+	$(GO) run ./bench/policies --penstock $(BIN) $(ARGS)
 
 bpf: generate ## compile the eBPF programs and test them on this kernel (root, clang, llvm-strip)
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 5m ./bpf

@@ -5,8 +5,10 @@
 //	sim    that model in real time behind vLLM's HTTP
 //	workload  requests as published loads and traces have them
 //	fleet  whole fleets of that model before the scheduler's own code, in virtual time
+//	chart  the curves and the style of the reports' pages
 //	demo   engines, a load and a live table in one process, with a story in it
 //	peers  a command that measures the router beside other proxies
+//	policies  a command that compares policies over HTTP to what fleet foretells
 //
 // Nothing here is on the way of a request. Imports go down, to scheduler at
 // most: bench knows of the data plane only what its sockets say, so that what is

@@ -5,6 +5,8 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+
+	"penstock/bench/chart"
 )
 
 //go:embed page.html
@@ -15,7 +17,10 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 // Page is the reports as one HTML page that needs nothing else: curves, and the
 // table behind them.
 func Page(reports []*Report) ([]byte, error) {
-	var data struct{ Sections []section }
+	data := struct {
+		Style    template.CSS
+		Sections []section
+	}{Style: chart.Style}
 	for _, r := range reports {
 		s, err := r.section()
 		if err != nil {
@@ -52,19 +57,14 @@ type line struct {
 func (r *Report) section() (section, error) {
 	s := section{Name: r.Workload, Title: r.title(), About: r.subtitle(), Columns: columns}
 	for n, policy := range r.policies() {
-		style := "solid"
-		if dashesOf(n) != nil {
-			style = "dashed"
-		}
-		c := paintOf(n)
-		s.Key = append(s.Key, keyed{policy, template.CSS(fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B)), template.CSS(style)})
+		s.Key = append(s.Key, keyed{policy, chart.Color(n), chart.Stroke(n)})
 	}
 	for i := range curves {
-		svg, err := curves[i].svg(r)
+		svg, err := curves[i].chart(r).SVG()
 		if err != nil {
 			return s, err
 		}
-		s.Curves = append(s.Curves, template.HTML(svg)) // the plotting library escapes text
+		s.Curves = append(s.Curves, svg)
 	}
 	bests := r.bests()
 	for i := range r.Rows {

@@ -11,6 +11,10 @@ type answer struct {
 	choices    bool // it is a completion at all
 	prompt     int  // tokens, as the engine counted; 0: it did not say
 	completion int
+	cached     int // of the prompt; -1: it did not say
+
+	keep bool   // collect what is said
+	said []byte // as JSON escapes it
 }
 
 var (
@@ -37,6 +41,9 @@ func (a *answer) event(data []byte) (token bool) {
 	a.usage(data)
 	for _, key := range textKeys {
 		if v := valueOf(data, key); len(v) > 1 && v[0] == '"' && v[1] != '"' {
+			if a.keep {
+				a.said = appendString(a.said, v)
+			}
 			return true
 		}
 	}
@@ -45,6 +52,12 @@ func (a *answer) event(data []byte) (token bool) {
 
 // whole reads an answer that is no stream.
 func (a *answer) whole(body []byte) {
+	for _, key := range textKeys[:2] {
+		if v := valueOf(body, key); a.keep && len(v) > 1 && v[0] == '"' {
+			a.said = appendString(a.said, v)
+			break
+		}
+	}
 	a.failed = isError(body)
 	a.choices = bytes.Contains(body, choicesKey)
 	a.usage(body)
@@ -70,6 +83,29 @@ func (a *answer) usage(data []byte) {
 	}
 	a.prompt = max(a.prompt, number(valueOf(v, []byte(`"prompt_tokens"`))))
 	a.completion = max(a.completion, number(valueOf(v, []byte(`"completion_tokens"`))))
+	if c := valueOf(v, []byte(`"cached_tokens"`)); len(c) > 0 && '0' <= c[0] && c[0] <= '9' {
+		a.cached = max(a.cached, number(c))
+	}
+}
+
+// maxSaid bounds what is kept of one answer.
+const maxSaid = 1 << 20
+
+// appendString appends what stands between v's first quote and the one that ends
+// it, if it does. Escapes stay.
+func appendString(dst, v []byte) []byte {
+	for i := 1; i < len(v); i++ {
+		switch v[i] {
+		case '\\':
+			i++
+		case '"':
+			if len(dst)+i > maxSaid {
+				return dst
+			}
+			return append(dst, v[1:i]...)
+		}
+	}
+	return dst
 }
 
 // valueOf is what follows the first place of key, as a key, empty where there is

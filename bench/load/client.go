@@ -23,13 +23,12 @@ const headBytes = 8 << 10
 // client is the endpoint as all workers share it: its pool of connections.
 type client struct {
 	target target
-	key    string
 	dialer *dialer
 	http   *fasthttp.HostClient
 }
 
-func newClient(t target, key string) *client {
-	c := &client{target: t, key: key, dialer: newDialer()}
+func newClient(t target) *client {
+	c := &client{target: t, dialer: newDialer()}
 	c.http = &fasthttp.HostClient{
 		Addr:                          t.addr,
 		IsTLS:                         t.tls,
@@ -67,19 +66,24 @@ func (c *client) prepare(req *fasthttp.Request, method, path string, timeout tim
 	req.Header.SetMethod(method)
 	req.SetRequestURI(c.target.url(path))
 	req.SetTimeout(timeout)
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
+}
+
+// signed names the client that asks; "": none.
+func signed(req *fasthttp.Request, key string) {
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
 	}
 }
 
 // firstModel asks the endpoint what it serves and returns the first.
-func (c *client) firstModel(ctx context.Context, timeout time.Duration) (string, error) {
+func (c *client) firstModel(ctx context.Context, key string, timeout time.Duration) (string, error) {
 	stop := context.AfterFunc(ctx, c.close)
 	defer stop()
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
 	c.prepare(req, "GET", "/v1/models", timeout)
+	signed(req, key)
 	err := c.http.Do(req, resp)
 	var body []byte
 	if err == nil {

@@ -8,10 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clock gives times since the run began.
-type clock struct{ start time.Time }
+// clock gives times since the run began, as they would be unscaled: it runs scale
+// times as fast as the wall's. All but the waits below is in its time.
+type clock struct {
+	start time.Time
+	scale float64
+}
 
-func (c clock) now() time.Duration { return time.Since(c.start) }
+func (c clock) now() time.Duration { return time.Duration(float64(time.Since(c.start)) * c.scale) }
+
+// until is how long at is away on the wall's clock.
+func (c clock) until(at time.Duration) time.Duration { return c.real(at) - time.Since(c.start) }
+
+func (c clock) real(d time.Duration) time.Duration { return time.Duration(float64(d) / c.scale) }
 
 // An idle Go program's timers are up to a millisecond late, 0.7 ms at the median,
 // as epoll_wait takes whole milliseconds. The rest of a wait goes to the kernel's
@@ -23,7 +32,7 @@ const (
 
 // sleepUntil waits for at; false when ctx ended first.
 func (c clock) sleepUntil(ctx context.Context, at time.Duration) bool {
-	if wait := at - c.now() - coarse; wait > 0 {
+	if wait := c.until(at) - coarse; wait > 0 {
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		select {
@@ -32,7 +41,7 @@ func (c clock) sleepUntil(ctx context.Context, at time.Duration) bool {
 			return false
 		}
 	}
-	for wait := at - c.now(); wait > fine; wait = at - c.now() {
+	for wait := c.until(at); wait > fine; wait = c.until(at) {
 		rest := unix.NsecToTimespec(int64(wait))
 		_ = unix.Nanosleep(&rest, nil) // EINTR: the loop looks again
 	}

@@ -1,10 +1,13 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
 	"time"
+
+	"penstock/bench/workload"
 )
 
 // Endpoints.
@@ -21,16 +24,22 @@ const (
 
 // Config is what a run can be told. Keys in errors are the flags' names.
 type Config struct {
-	URL      string // of the endpoint, with or without /v1
-	Model    string // empty: the first of GET /v1/models
-	APIKey   string // sent as a bearer token; empty: none
-	Endpoint string // Chat or Completions
+	URL      string   // of the endpoint, with or without /v1
+	Model    string   // empty: the first of GET /v1/models
+	APIKeys  []string // one for each of a workload's clients, sent as a bearer token; one: of all; none: none
+	Endpoint string   // Chat or Completions
 
-	Rate        float64 // requests per second, an open loop with Poisson arrivals
-	Concurrency int     // requests in flight, a closed loop; with no Rate either: 8
-	MaxInFlight int     // bounds an open loop: later arrivals wait, and their wait counts
+	// Workload says what is sent and when; then PromptTokens, OutputTokens and
+	// IgnoreEOS are its own, and Rate is in its unit (0: its only one). nil: prompts
+	// that have nothing in common.
+	Workload *workload.Workload
 
-	Duration time.Duration // no request goes out later; with no Requests either: 30 s
+	Rate        float64       // requests per second, an open loop with Poisson arrivals
+	Concurrency int           // requests in flight, a closed loop; with no Rate either: 8
+	Ramp        time.Duration // the rate or the concurrency rises from nothing for so long
+	MaxInFlight int           // bounds an open loop: later arrivals wait, and their wait counts
+
+	Duration time.Duration // no request goes out later; with no Requests either: 30 s; of a workload: its own
 	Requests int           // how many go out; 0: no limit
 
 	Seed         uint64 // of arrivals and prompts: the same seed, the same load
@@ -43,13 +52,17 @@ type Config struct {
 	SLOITL  time.Duration // longest mean time between its tokens; 0: any
 	Timeout time.Duration // of one request, from sending to its last byte
 
+	// TimeScale goes with engines that are so many times as fast as what they
+	// simulate: requests come that much faster, and every time in the report is that
+	// much longer, as are those above.
+	TimeScale float64
+
 	Later
 }
 
 // Later is what comes with a later part of Penstock; Validate refuses it.
 type Later struct {
-	Workload, Trace, Ramp, HTML string
-	WebSocket                   bool
+	WebSocket bool
 }
 
 // DefaultConfig is a closed loop of short streamed chats. The URL is missing.
@@ -64,6 +77,7 @@ func DefaultConfig() Config {
 		SLOTTFT:      2 * time.Second,
 		SLOITL:       100 * time.Millisecond,
 		Timeout:      5 * time.Minute,
+		TimeScale:    1,
 	}
 }
 
@@ -78,8 +92,13 @@ func (c *Config) Validate() error {
 	if c.Endpoint != Chat && c.Endpoint != Completions {
 		return fmt.Errorf("endpoint: %q is neither %q nor %q", c.Endpoint, Chat, Completions)
 	}
-	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("api-key: holds a character that cannot stand in a header")
+	for _, key := range c.APIKeys {
+		if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return fmt.Errorf("api-key: holds a character that cannot stand in a header")
+		}
+	}
+	if !(c.TimeScale >= 0.001 && c.TimeScale <= 1000) {
+		return fmt.Errorf("time-scale: %v is out of range, need 0.001 to 1000", c.TimeScale)
 	}
 	if math.IsNaN(c.Rate) || c.Rate < 0 || c.Rate > 1e6 {
 		return fmt.Errorf("rate: %v is out of range, need 0 to 1000000 requests/s", c.Rate)
@@ -87,7 +106,47 @@ func (c *Config) Validate() error {
 	if c.Rate > 0 && c.Concurrency != 0 {
 		return fmt.Errorf("rate: an open loop has no concurrency, a closed loop no rate: give one of the two")
 	}
+	if err := c.validateWorkload(); err != nil {
+		return err
+	}
 	return c.validateBounds()
+}
+
+func (c *Config) validateWorkload() error {
+	w := c.Workload
+	switch {
+	case w == nil && len(c.APIKeys) > 1:
+		return fmt.Errorf("api-key: %d keys, but only a workload has several clients", len(c.APIKeys))
+	case w == nil:
+		return nil
+	case c.Ramp != 0:
+		return fmt.Errorf("ramp: a workload says itself when requests come")
+	case c.Concurrency != 0:
+		return fmt.Errorf("concurrency: a workload has a rate instead, in %s", w.Unit)
+	case c.Rate == 0 && len(w.Rates) != 1:
+		return fmt.Errorf("rate: %s needs one, in %s, such as one of %v", w.Name, w.Unit, w.Rates)
+	case len(c.APIKeys) > 1 && len(c.APIKeys) < w.Keys:
+		return fmt.Errorf("api-key: %d keys, but %s has %d clients", len(c.APIKeys), w.Name, w.Keys)
+	}
+	filled := c.filled()
+	p := filled.params()
+	return p.Check()
+}
+
+// params are the workload's.
+func (c *Config) params() workload.Params {
+	return workload.Params{Rate: c.Rate, Seed: c.Seed, Duration: c.Duration}
+}
+
+// key is the n-th client's.
+func (c *Config) key(n int) string {
+	switch len(c.APIKeys) {
+	case 0:
+		return ""
+	case 1:
+		return c.APIKeys[0]
+	}
+	return c.APIKeys[n%len(c.APIKeys)]
 }
 
 func (c *Config) validateBounds() error {
@@ -110,6 +169,7 @@ func (c *Config) validateBounds() error {
 		v, high time.Duration
 	}{
 		{"duration", c.Duration, 24 * time.Hour},
+		{"ramp", c.Ramp, 24 * time.Hour},
 		{"slo-ttft", c.SLOTTFT, time.Hour},
 		{"slo-itl", c.SLOITL, time.Hour},
 		{"timeout", c.Timeout, time.Hour},
@@ -129,10 +189,6 @@ func (l *Later) refuse() error {
 		key   string
 		given bool
 	}{
-		{"workload", l.Workload != ""},
-		{"trace", l.Trace != ""},
-		{"ramp", l.Ramp != ""},
-		{"html", l.HTML != ""},
 		{"websocket", l.WebSocket},
 	} {
 		if f.given {
@@ -144,6 +200,10 @@ func (l *Later) refuse() error {
 
 // filled is c with what a run needs where it was told nothing.
 func (c Config) filled() Config {
+	if c.Workload != nil {
+		c.Rate = cmp.Or(c.Rate, c.Workload.Rates[0])
+		return c
+	}
 	if c.Rate == 0 && c.Concurrency == 0 {
 		c.Concurrency = defaultConcurrency
 	}

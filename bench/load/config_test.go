@@ -5,9 +5,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"penstock/bench/workload"
 )
 
 func TestConfigValidate(t *testing.T) {
+	named := func(name string) *workload.Workload {
+		w, err := workload.Named(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
 	f := func(change func(*Config), want string) {
 		t.Helper()
 		cfg := DefaultConfig()
@@ -35,13 +44,23 @@ func TestConfigValidate(t *testing.T) {
 	f(func(c *Config) { c.MaxInFlight = 0 }, "max-in-flight")
 	f(func(c *Config) { c.Requests = -1 }, "requests")
 	f(func(c *Config) { c.Duration = -time.Second }, "duration")
+	f(func(c *Config) { c.Ramp = -1 }, "ramp")
+	f(func(c *Config) { c.Workload, c.Rate, c.Ramp = named("w12"), 4, time.Second }, "ramp")
 	f(func(c *Config) { c.PromptTokens = 0 }, "prompt-tokens")
 	f(func(c *Config) { c.OutputTokens = 1<<20 + 1 }, "output-tokens")
 	f(func(c *Config) { c.SLOTTFT = -1 }, "slo-ttft")
 	f(func(c *Config) { c.SLOITL = 2 * time.Hour }, "slo-itl")
 	f(func(c *Config) { c.Timeout = 0 }, "timeout")
 	f(func(c *Config) { c.Endpoint = "embeddings" }, "endpoint")
-	f(func(c *Config) { c.APIKey = "a\r\nb" }, "api-key")
+	f(func(c *Config) { c.APIKeys = []string{"a\r\nb"} }, "api-key")
+	f(func(c *Config) { c.APIKeys = []string{"a", "b"} }, "api-key")
+	f(func(c *Config) { c.TimeScale = 0 }, "time-scale")
+	f(func(c *Config) { c.TimeScale = math.NaN() }, "time-scale")
+	f(func(c *Config) { c.Workload, c.Rate = named("w12"), 4 }, "")
+	f(func(c *Config) { c.Workload = named("w12") }, "rate")
+	f(func(c *Config) { c.Workload = named("w7-overload") }, "")
+	f(func(c *Config) { c.Workload, c.APIKeys = named("w7-proportional"), []string{"a", "b"} }, "api-key")
+	f(func(c *Config) { c.Workload, c.Concurrency = named("w6"), 4 }, "concurrency")
 	f(func(c *Config) { c.URL = "" }, "url")
 	f(func(c *Config) { c.URL = "127.0.0.1:8080" }, "url")
 	f(func(c *Config) { c.URL = "ftp://h" }, "url")
@@ -59,10 +78,6 @@ func TestWhatComesLaterIsRefused(t *testing.T) {
 			t.Errorf("got error %v, want %s: not there yet", err, key)
 		}
 	}
-	f("workload", func(l *Later) { l.Workload = "w1" })
-	f("trace", func(l *Later) { l.Trace = "t.jsonl" })
-	f("ramp", func(l *Later) { l.Ramp = "1:10" })
-	f("html", func(l *Later) { l.HTML = "r.html" })
 	f("websocket", func(l *Later) { l.WebSocket = true })
 }
 

@@ -35,10 +35,10 @@ func TestConnectionThatTheServerClosedIsNotUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newClient(to, "")
+	c := newClient(to)
 	defer c.close()
 	for i := range 20 {
-		if _, err := c.firstModel(t.Context(), patience); err != nil {
+		if _, err := c.firstModel(t.Context(), "", patience); err != nil {
 			t.Fatalf("request %d: %v", i, err)
 		}
 		late := time.Now().Add(patience)

@@ -6,7 +6,11 @@
 // reads them, sample.go is what was measured, record.go sums samples up,
 // report.go tells. run.go drives it, in an open loop (arrivals at random times,
 // however long answers take) or a closed one (so many requests in flight,
-// always).
+// always); script.go does for a workload's requests, the same that bench/fleet
+// runs in virtual time.
+//
+// All times but the waits of clock.go are the engines': where these run so many
+// times as fast, so do arrivals, and what is measured is as much longer.
 //
 // In an open loop a latency counts from when the request was meant to go out:
 // a late client is part of the wait, not a pause in the measurement. Nothing is

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
+	"gonum.org/v1/plot/plotter"
 )
 
 // latencies are durations up to an hour, to three digits.
@@ -53,6 +54,18 @@ func (l *latencies) latency() Latency {
 		Mean: ms(l.sum / float64(n)), Min: ms(float64(l.least)), Max: ms(float64(l.longest)),
 		P50: at(50), P90: at(90), P95: at(95), P99: at(99),
 	}
+}
+
+// share is what part of all took at most how long: in milliseconds, in percent.
+func (l *latencies) share() plotter.XYs {
+	if l.hist.TotalCount() == 0 {
+		return nil
+	}
+	var xys plotter.XYs
+	for q := 0.5; q <= 100; q += 0.5 {
+		xys = append(xys, plotter.XY{X: float64(l.hist.ValueAtQuantile(q)) / 1e6, Y: q})
+	}
+	return xys
 }
 
 // round rounds to so many decimals.

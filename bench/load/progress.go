@@ -11,10 +11,11 @@ const progressEvery = 200 * time.Millisecond
 // Progress is how far a run is.
 type Progress struct {
 	Elapsed  time.Duration
-	Done     float64 // 0 to 1: of the requests or of the time, whichever is further; 1 at the end
+	Done     float64 // 0 to 1: of the requests or of the time, whichever is further; of a workload about; 1 at the end
 	InFlight int
 
 	Requests, Completed, Rejected, Errors int // ended, and how
+	Warm                                  int // ended besides, to fill caches
 	OutputTokens                          int64
 }
 
@@ -42,7 +43,11 @@ func (r *run) progress() Progress {
 	p := Progress{
 		Elapsed: r.clock.now(), InFlight: int(r.inFlight.Load()),
 		Requests: rec.requests, Completed: rec.completed, Rejected: rec.rejected,
-		Errors: rec.requests - rec.completed - rec.rejected, OutputTokens: rec.outputTokens,
+		Errors: rec.requests - rec.completed - rec.rejected, OutputTokens: rec.outputTokens, Warm: rec.warm,
+	}
+	if w := r.cfg.Workload; w != nil {
+		p.Done = min(float64(p.Requests+p.Warm)/float64(max(w.Total(r.cfg.params()), 1)), 1)
+		return p
 	}
 	if r.cfg.Requests > 0 {
 		p.Done = float64(p.Requests) / float64(r.cfg.Requests)

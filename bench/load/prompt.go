@@ -30,14 +30,31 @@ func appendPrompt(dst []byte, seed, number uint64, tokens int) []byte {
 		name >>= wordBits
 	}
 	dice.Seed(seed, number)
-	for left := tokens - nameWords; left > 0; left -= draw {
+	dst = appendWords(dst, &dice, tokens-nameWords)
+	return dst[:len(dst)-1]
+}
+
+// passageStream tells texts of workloads from prompts.
+const passageStream = 0x7e87
+
+// appendPassage appends the first tokens of a workload's text. The text's number
+// alone decides, so that what is shared between prompts is so byte by byte. It
+// ends with a space: what follows begins a word.
+func appendPassage(dst []byte, text uint64, tokens int) []byte {
+	var dice rand.PCG
+	dice.Seed(text, passageStream)
+	return appendWords(dst, &dice, tokens)
+}
+
+func appendWords(dst []byte, dice *rand.PCG, words int) []byte {
+	for left := words; left > 0; left -= draw {
 		x := dice.Uint64()
 		for range min(left, draw) {
 			dst = appendWord(dst, x)
 			x >>= wordBits
 		}
 	}
-	return dst[:len(dst)-1]
+	return dst
 }
 
 // appendWord appends the word that the lowest bits of x choose, and a space.

@@ -18,8 +18,11 @@ type record struct {
 	errors                        map[string]int
 	messages                      map[string]string // one of each class
 	promptTokens, outputTokens    int64
-	ttft, tpot, itl, e2e          latencies
+	known, cached                 int64 // prompt tokens of which the engine said how many it had cached, and these
+	ttft, tpot, itl, e2e, late    latencies
 	instances                     map[string]int
+	warm                          int           // that ended and are not measured
+	first, final                  time.Duration // when the first request was to go out, and the last
 	last                          time.Duration // when the last request ended
 	cut                           int           // that the run's end interrupted
 }
@@ -27,7 +30,7 @@ type record struct {
 func newRecord(cfg *Config) *record {
 	r := &record{
 		errors: make(map[string]int), messages: make(map[string]string), instances: make(map[string]int),
-		ttft: newLatencies(), tpot: newLatencies(), itl: newLatencies(), e2e: newLatencies(),
+		ttft: newLatencies(), tpot: newLatencies(), itl: newLatencies(), e2e: newLatencies(), late: newLatencies(),
 	}
 	r.slo.ttft, r.slo.itl = cfg.SLOTTFT, cfg.SLOITL
 	return r
@@ -37,7 +40,15 @@ func newRecord(cfg *Config) *record {
 func (r *record) add(s *sample) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.requests++
+	r.late.add(s.late)
+	if s.warm {
+		r.warm++
+		return
+	}
+	if r.requests++; r.requests == 1 || s.sent < r.first {
+		r.first = s.sent
+	}
+	r.final = max(r.final, s.sent)
 	r.last = max(r.last, s.ended)
 	if s.instance != "" && (r.instances[s.instance] > 0 || len(r.instances) < maxInstances) {
 		r.instances[s.instance]++
@@ -59,6 +70,9 @@ func (r *record) complete(s *sample) {
 	r.completed++
 	r.promptTokens += int64(s.promptTokens)
 	r.outputTokens += int64(s.tokens())
+	if s.cachedTokens >= 0 {
+		r.known, r.cached = r.known+int64(s.promptTokens), r.cached+int64(s.cachedTokens)
+	}
 	r.ttft.add(s.ttft())
 	r.e2e.add(s.e2e())
 	if tpot, ok := s.tpot(); ok {

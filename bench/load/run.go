@@ -19,11 +19,13 @@ type run struct {
 	client   *client
 	clock    clock
 	record   *record
+	said     *answers
+	ended    chan<- end // where a script hears of ends; nil: there is none
 
 	workers  sync.WaitGroup
 	inFlight atomic.Int64
 	next     atomic.Int64 // the number of the next request, in a closed loop
-	late     int          // arrivals that had to wait for MaxInFlight, in an open one
+	late     int          // arrivals that had to wait for MaxInFlight
 }
 
 // Run loads the endpoint as cfg says and reports. observe, if there is one, is
@@ -39,15 +41,15 @@ func Run(ctx context.Context, cfg Config, observe func(Progress)) (Report, error
 	if err != nil {
 		return Report{}, err
 	}
-	r := &run{ctx: ctx, cfg: cfg.filled(), client: newClient(to, cfg.APIKey), record: newRecord(&cfg)}
+	r := &run{ctx: ctx, cfg: cfg.filled(), client: newClient(to), record: newRecord(&cfg), said: newAnswers()}
 	defer r.client.close()
 	if cfg.Model == "" {
-		if r.cfg.Model, err = r.client.firstModel(ctx, cfg.Timeout); err != nil {
+		if r.cfg.Model, err = r.client.firstModel(ctx, cfg.key(0), cfg.Timeout); err != nil {
 			return Report{}, err
 		}
 	}
 	r.template = newTemplate(&r.cfg, r.cfg.Model)
-	r.clock.start = time.Now()
+	r.clock = clock{time.Now(), cfg.TimeScale}
 	r.drive(observe)
 	return r.result(), nil
 }
@@ -63,86 +65,65 @@ func (r *run) drive(observe func(Progress)) {
 		defer observer.Wait()
 		defer ended()
 	}
-	if r.cfg.Rate > 0 {
+	switch {
+	case r.cfg.Workload != nil:
+		r.workers.Go(r.newScript().play)
+	case r.cfg.Rate > 0:
 		r.workers.Go(r.open)
-	} else {
+	default:
 		r.closed()
 	}
 	r.workers.Wait()
-}
-
-// job is one arrival.
-type job struct {
-	number int
-	at     time.Duration
 }
 
 // open sends requests when they arrive, however many are in flight. It is a
 // goroutine's whole life.
 func (r *run) open() {
 	punctual()
-	jobs := make(chan job)
-	defer close(jobs)
-	times := newArrivals(r.cfg.Rate, r.cfg.Seed)
-	crew := 0
+	crew := newCrew(r)
+	defer crew.dismiss()
+	times := newArrivals(r.cfg.Rate, r.cfg.Ramp, r.cfg.Seed)
 	for i := 0; r.cfg.Requests == 0 || i < r.cfg.Requests; i++ {
 		at := times.next()
 		if r.cfg.Duration > 0 && at >= r.cfg.Duration {
 			r.clock.sleepUntil(r.ctx, r.cfg.Duration)
 			return
 		}
-		if !r.clock.sleepUntil(r.ctx, at) {
+		if !r.clock.sleepUntil(r.ctx, at) || !crew.give(job{number: i, at: at}) {
 			return
 		}
-		j := job{i, at}
-		select {
-		case jobs <- j:
-			continue
-		default:
-		}
-		if crew < r.cfg.MaxInFlight {
-			crew++
-			r.workers.Go(func() { r.serve(j, jobs) })
-			continue
-		}
-		r.late++
-		select {
-		case jobs <- j:
-		case <-r.ctx.Done():
-			return
-		}
-	}
-}
-
-// serve is a worker of an open loop.
-func (r *run) serve(j job, jobs <-chan job) {
-	w := newWorker(r)
-	for ok := true; ok; j, ok = <-jobs {
-		r.do(w, j.number, j.at)
 	}
 }
 
 // closed keeps Concurrency requests in flight.
 func (r *run) closed() {
-	for range r.cfg.Concurrency {
+	for n := range r.cfg.Concurrency {
 		r.workers.Go(func() {
+			r.clock.sleepUntil(r.ctx, r.cfg.Ramp*time.Duration(n)/time.Duration(r.cfg.Concurrency))
 			w := newWorker(r)
 			for r.ctx.Err() == nil {
 				number, now := int(r.next.Add(1)-1), r.clock.now()
 				if r.cfg.Requests > 0 && number >= r.cfg.Requests || r.cfg.Duration > 0 && now >= r.cfg.Duration {
 					return
 				}
-				r.do(w, number, now)
+				r.do(w, job{number: number, at: now})
 				if w.sample.class == classConnect {
-					r.clock.sleepUntil(r.ctx, r.clock.now()+failurePause)
+					r.clock.sleepUntil(r.ctx, r.clock.now()+time.Duration(float64(failurePause)*r.clock.scale))
 				}
 			}
 		})
 	}
 }
 
-func (r *run) do(w *worker, number int, sent time.Duration) {
+func (r *run) do(w *worker, j job) {
 	r.inFlight.Add(1)
 	defer r.inFlight.Add(-1)
-	w.do(number, sent)
+	w.do(j)
+	if r.ended == nil {
+		return
+	}
+	select {
+	case r.ended <- end{j.asked, w.sample.ended}:
+	case <-r.ctx.Done():
+	}
 }

@@ -24,7 +24,7 @@ func TestStream(t *testing.T) {
 		stream(w, r)
 	})
 	cfg := short(s.URL, 20)
-	cfg.APIKey = "key"
+	cfg.APIKeys = []string{"key"}
 	r := mustRun(t, cfg)
 	counts(t, r, 20, 0, "", 0)
 	if r.InputTokens != 20*21 || r.OutputTokens != 20*5 {
@@ -323,7 +323,7 @@ func TestOpenLoopCountsFromTheIntendedTime(t *testing.T) {
 	cfg.Concurrency, cfg.Rate, cfg.MaxInFlight = 0, rate, 1
 	r := mustRun(t, cfg)
 	counts(t, r, n, 0, "", 0)
-	a := newArrivals(rate, cfg.Seed)
+	a := newArrivals(rate, 0, cfg.Seed)
 	var last time.Duration
 	for range n {
 		last = a.next()

@@ -8,10 +8,14 @@ type sample struct {
 	first time.Duration // its first output
 	last  time.Duration // its last
 	ended time.Duration // its last byte
+	late  time.Duration // how much later than meant it went out
+	warm  bool          // it is not measured
 
 	pieces       int // events that carried output
 	promptTokens int // as the engine counted; 0: it did not say
 	outputTokens int
+	cachedTokens int // of the prompt; -1: it did not say
+	asked        int // tokens of a workload's prompt
 
 	instance string // that X-Penstock-Decision named
 	class    string // of the error, empty for a request that completed

@@ -3,12 +3,18 @@ package load
 import (
 	"encoding/json"
 	"strconv"
+
+	"penstock/bench/workload"
 )
 
-// template is a request body around its prompt.
+// template is a request body around its prompt and its max_tokens.
 type template struct {
-	path       string // of the API
-	head, tail []byte
+	path            string // of the API
+	head, mid, tail []byte
+
+	// What stands before and after an answer that a prompt has in it; with
+	// completions nothing does.
+	answer, answered []byte
 }
 
 func newTemplate(cfg *Config, model string) template {
@@ -18,14 +24,15 @@ func newTemplate(cfg *Config, model string) template {
 	if cfg.Endpoint == Completions {
 		t.path = "/v1/completions"
 		t.head = append(t.head, `,"prompt":"`...)
-		t.tail = append(t.tail, `"`...)
+		t.mid = append(t.mid, `"`...)
 	} else {
 		t.head = append(t.head, `,"messages":[{"role":"user","content":"`...)
-		t.tail = append(t.tail, `"}]`...)
+		t.mid = append(t.mid, `"}]`...)
+		t.answer = append(t.answer, `"},{"role":"assistant","content":"`...)
+		t.answered = append(t.answered, `"},{"role":"user","content":"`...)
 	}
-	t.tail = append(t.tail, `,"max_tokens":`...)
-	t.tail = strconv.AppendInt(t.tail, int64(cfg.OutputTokens), 10)
-	if cfg.IgnoreEOS {
+	t.mid = append(t.mid, `,"max_tokens":`...)
+	if cfg.IgnoreEOS || cfg.Workload != nil { // its answers are as long as it says
 		t.tail = append(t.tail, `,"ignore_eos":true`...)
 	}
 	if cfg.Stream {
@@ -39,5 +46,33 @@ func newTemplate(cfg *Config, model string) template {
 func (t *template) append(dst []byte, cfg *Config, number int) []byte {
 	dst = append(dst, t.head...)
 	dst = appendPrompt(dst, cfg.Seed, uint64(number), cfg.PromptTokens)
+	return t.end(dst, cfg.OutputTokens)
+}
+
+// appendAsked appends the body of a workload's request. An answer within its
+// prompt is what the engine said, while that is still at hand, else a text of
+// the same length.
+func (t *template) appendAsked(dst []byte, q *workload.Request, said *answers) []byte {
+	dst = append(dst, t.head...)
+	for _, s := range q.Prompt {
+		text, isAnswer := said.of(s.Text)
+		if isAnswer {
+			dst = append(dst, t.answer...)
+		}
+		if text != nil {
+			dst = append(dst, text...)
+		} else {
+			dst = appendPassage(dst, s.Text, s.Tokens)
+		}
+		if isAnswer {
+			dst = append(dst, t.answered...)
+		}
+	}
+	return t.end(dst, q.Output)
+}
+
+func (t *template) end(dst []byte, maxTokens int) []byte {
+	dst = append(dst, t.mid...)
+	dst = strconv.AppendInt(dst, int64(maxTokens), 10)
 	return append(dst, t.tail...)
 }

@@ -25,6 +25,15 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	line("goodput", "%.1f/s: %d requests with %s", r.GoodputRPS, r.Good, r.objectives())
 	line("tokens", "%d in, %d out, %.1f/s out", r.InputTokens, r.OutputTokens, r.OutputTokensPerS)
+	if r.PrefixHitRate != nil {
+		line("prefix", "%.1f %% of prompt tokens were cached", 100**r.PrefixHitRate)
+	}
+	if r.Warm > 0 {
+		line("warm-up", "%d requests came before, and do not count", r.Warm)
+	}
+	if l := r.Lateness; l != nil {
+		line("lateness", "of the generator itself: p50 %.2f ms, p99 %.2f ms, at most %.2f ms", l.P50, l.P99, l.Max)
+	}
 	if r.Late > 0 {
 		line("late", "%d requests waited for one in flight to end: raise --max-in-flight", r.Late)
 	}

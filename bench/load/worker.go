@@ -2,7 +2,9 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,25 +31,56 @@ type worker struct {
 
 func newWorker(r *run) *worker {
 	w := &worker{run: r, buf: make([]byte, 0, readBytes), gaps: make([]time.Duration, 0, 64)}
-	r.client.prepare(&w.req, "POST", r.template.path, r.cfg.Timeout)
+	r.client.prepare(&w.req, "POST", r.template.path, r.clock.real(r.cfg.Timeout))
+	signed(&w.req, r.cfg.key(0))
 	w.req.Header.SetContentType("application/json")
 	w.req.Header.Set("X-Penstock-Explain", "1")
 	return w
 }
 
-// do sends request number and reads its answer to the end. Its latencies count
-// from sent.
-func (w *worker) do(number int, sent time.Duration) {
-	w.sample, w.answer = sample{sent: sent}, answer{}
-	w.sent = w.run.template.append(w.sent[:0], &w.run.cfg, number)
+// do sends a request and reads its answer to the end. Its latencies count from
+// when it was to go out.
+func (w *worker) do(j job) {
+	w.sample, w.answer = sample{sent: j.at}, answer{cached: -1, said: w.answer.said[:0]}
+	w.compose(j)
 	w.req.SetBodyRaw(w.sent)
+	w.sample.late = w.run.clock.now() - j.at
 	if err := w.run.client.http.Do(&w.req, &w.resp); err != nil {
 		w.sample.fail(classOf(err, false), err.Error())
 	} else {
 		w.read()
 	}
 	w.sample.ended = w.run.clock.now()
+	w.keep(j)
 	w.finish()
+}
+
+// compose writes the request's body, and who asks.
+func (w *worker) compose(j job) {
+	q := j.asked
+	if q == nil {
+		w.sent = w.run.template.append(w.sent[:0], &w.run.cfg, j.number)
+		return
+	}
+	w.sent = w.run.template.appendAsked(w.sent[:0], q, w.run.said)
+	w.sample.warm, w.sample.asked, w.answer.keep = q.Warm, q.Tokens, q.Then != nil
+	signed(&w.req, w.run.cfg.key(q.Key))
+	w.req.Header.Del("X-Session-Id")
+	if q.Session != 0 {
+		w.req.Header.Set("X-Session-Id", strconv.FormatUint(q.Session, 10))
+	}
+}
+
+// keep hands in what was said in a conversation that goes on.
+func (w *worker) keep(j job) {
+	if !w.answer.keep {
+		return
+	}
+	var said []byte
+	if w.sample.completed() && len(w.answer.said) > 0 {
+		said = bytes.Clone(w.answer.said)
+	}
+	w.run.said.put(j.asked.Answer, said)
 }
 
 // read reads an answer whose head is there.
@@ -137,7 +170,7 @@ func (w *worker) take(p []byte) error {
 
 func (w *worker) piece(now time.Duration) {
 	gap, ok := w.sample.output(now)
-	if !ok {
+	if !ok || w.sample.warm {
 		return
 	}
 	w.gaps = append(w.gaps, gap)
@@ -159,9 +192,9 @@ func (w *worker) finish() {
 	if s.pieces == 0 { // a completion without output: all of it is its first
 		s.first, s.last = s.ended, s.ended
 	}
-	s.promptTokens, s.outputTokens = w.answer.prompt, w.answer.completion
+	s.promptTokens, s.outputTokens, s.cachedTokens = w.answer.prompt, w.answer.completion, w.answer.cached
 	if s.promptTokens == 0 {
-		s.promptTokens = w.run.cfg.PromptTokens
+		s.promptTokens = cmp.Or(s.asked, w.run.cfg.PromptTokens)
 	}
 	w.run.record.add(s)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,18 +16,25 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"penstock/bench/load"
+	"penstock/bench/workload"
 )
 
 type benchCmd struct {
-	URL      string `name:"url" required:"" placeholder:"URL" help:"The endpoint, such as http://127.0.0.1:8080."`
-	Model    string `placeholder:"NAME" help:"Default: the first that the endpoint lists."`
-	APIKey   string `name:"api-key" env:"PENSTOCK_API_KEY" placeholder:"KEY" help:"Sent as a bearer token."`
-	Endpoint string `default:"chat" placeholder:"NAME" help:"chat or completions. (${default})"`
+	URL      string   `name:"url" required:"" placeholder:"URL" help:"The endpoint, such as http://127.0.0.1:8080."`
+	Model    string   `placeholder:"NAME" help:"Default: the first that the endpoint lists."`
+	APIKey   []string `name:"api-key" env:"PENSTOCK_API_KEY" placeholder:"KEY,…" help:"Sent as a bearer token; several: of a workload's clients."`
+	Endpoint string   `default:"chat" placeholder:"NAME" help:"chat or completions. (${default})"`
 
-	Rate        float64       `placeholder:"R" help:"Requests per second, an open loop with Poisson arrivals."`
+	Workload  string  `placeholder:"NAME" help:"A published load: ${workloads}."`
+	Trace     string  `placeholder:"FILE" help:"A recorded load: Mooncake's JSON lines or Azure's CSV, plain or zstd."`
+	TimeScale float64 `default:"1" placeholder:"X" help:"Of the engines (penstock sim --time-scale): requests come X times as fast, and all times, given and reported, are the engines'. (${default})"`
+
+	Rate        float64       `placeholder:"R" help:"Requests per second, an open loop with Poisson arrivals; of a workload, in its unit."`
 	Concurrency int           `placeholder:"N" help:"Requests in flight, a closed loop. (8 without --rate)"`
-	Duration    time.Duration `placeholder:"TIME" help:"How long requests go out. (30s without --requests)"`
+	Duration    time.Duration `placeholder:"TIME" help:"How long requests go out. (30s without --requests; of a workload, its own)"`
+	Ramp        time.Duration `placeholder:"TIME" help:"The rate, or the concurrency, rises from nothing for so long."`
 	Requests    int           `placeholder:"N" help:"How many go out."`
+	MaxInFlight int           `default:"8192" placeholder:"N" help:"Bounds an open loop: later requests wait, and that counts. (${default})"`
 	Seed        uint64        `default:"1" placeholder:"N" help:"The same seed, the same load. (${default})"`
 
 	PromptTokens int           `default:"128" placeholder:"N" help:"Length of each prompt, about. (${default})"`
@@ -37,27 +45,44 @@ type benchCmd struct {
 	SLOITL       time.Duration `name:"slo-itl" default:"100ms" placeholder:"TIME" help:"Longest mean time between its tokens. (${default})"`
 	Timeout      time.Duration `default:"5m" placeholder:"TIME" help:"Of one request. (${default})"`
 	JSON         string        `name:"json" placeholder:"FILE" help:"Write the report there; - for standard output instead of the text."`
+	HTML         string        `name:"html" placeholder:"FILE" help:"Write a page with curves there."`
 
-	Workload  string `placeholder:"NAME" help:"Not there yet."`
-	Trace     string `placeholder:"FILE" help:"Not there yet."`
-	Ramp      string `placeholder:"SPEC" help:"Not there yet."`
-	HTML      string `name:"html" placeholder:"FILE" help:"Not there yet."`
-	WebSocket bool   `name:"websocket" help:"Not there yet."`
+	WebSocket bool `name:"websocket" help:"Not there yet."`
 }
 
-func (c *benchCmd) config() load.Config {
+// Help is more of bench --help.
+func (benchCmd) Help() string {
+	return "With --workload or --trace, the load that penstock fleet runs in virtual time comes over HTTP; penstock fleet --help says what each is.\n\n" +
+		"Example: penstock sim --instances 5 --profile 7b-a10 --time-scale 10, penstock serve before them, and then\n" +
+		"penstock bench --url http://127.0.0.1:8080 --workload w12 --rate 12 --time-scale 10"
+}
+
+func (c *benchCmd) config() (load.Config, error) {
 	cfg := load.DefaultConfig()
-	cfg.URL, cfg.Model, cfg.APIKey, cfg.Endpoint = c.URL, c.Model, c.APIKey, c.Endpoint
+	cfg.URL, cfg.Model, cfg.APIKeys, cfg.Endpoint = c.URL, c.Model, c.APIKey, c.Endpoint
 	cfg.Rate, cfg.Concurrency, cfg.Duration, cfg.Requests, cfg.Seed = c.Rate, c.Concurrency, c.Duration, c.Requests, c.Seed
 	cfg.PromptTokens, cfg.OutputTokens, cfg.IgnoreEOS, cfg.Stream = c.PromptTokens, c.OutputTokens, c.IgnoreEOS, c.Stream
 	cfg.SLOTTFT, cfg.SLOITL, cfg.Timeout = c.SLOTTFT, c.SLOITL, c.Timeout
-	cfg.Later = load.Later{Workload: c.Workload, Trace: c.Trace, Ramp: c.Ramp, HTML: c.HTML, WebSocket: c.WebSocket}
-	return cfg
+	cfg.TimeScale, cfg.MaxInFlight, cfg.Ramp = c.TimeScale, c.MaxInFlight, c.Ramp
+	cfg.Later = load.Later{WebSocket: c.WebSocket}
+	var err error
+	switch {
+	case c.Workload != "" && c.Trace != "":
+		err = errors.New("trace: give it or --workload, not both")
+	case c.Workload != "":
+		cfg.Workload, err = workload.Named(c.Workload)
+	case c.Trace != "":
+		cfg.Workload, err = traced(c.Trace)
+	}
+	return cfg, err
 }
 
 func (c *benchCmd) Run(out io.Writer) error {
-	cfg := c.config()
-	if err := cfg.Validate(); err != nil {
+	cfg, err := c.config()
+	if err == nil {
+		err = cfg.Validate()
+	}
+	if err != nil {
 		return usage(fmt.Errorf("--%w", err))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -78,6 +103,15 @@ func (c *benchCmd) Run(out io.Writer) error {
 func (c *benchCmd) write(out io.Writer, report *load.Report) error {
 	if c.JSON != "-" {
 		if err := report.WriteText(out); err != nil {
+			return err
+		}
+	}
+	if c.HTML != "" {
+		page, err := report.Page()
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(c.HTML, page, 0o644); err != nil {
 			return err
 		}
 	}
@@ -118,6 +152,9 @@ func progress(to *os.File) func(load.Progress) {
 
 func describe(p load.Progress) string {
 	parts := []string{fmt.Sprintf("%d done", p.Completed), fmt.Sprintf("%d in flight", p.InFlight)}
+	if p.Warm > 0 {
+		parts = append(parts, fmt.Sprintf("%d to warm up", p.Warm))
+	}
 	if p.Rejected > 0 {
 		parts = append(parts, fmt.Sprintf("%d rejected", p.Rejected))
 	}

@@ -36,6 +36,33 @@ func TestBenchReports(t *testing.T) {
 	f([]byte(out))
 }
 
+func TestBenchReplaysATrace(t *testing.T) {
+	url, path := engines(t, 1)[0], filepath.Join(t.TempDir(), "trace.jsonl")
+	if err := os.WriteFile(path, []byte(`{"timestamp": 0, "input_length": 600, "output_length": 7, "hash_ids": [1, 2]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := command("bench", "--url", url, "--trace", path, "--time-scale", "100", "--json", "-")
+	if status != 0 || !strings.Contains(out, `"output_tokens": 7`) || !strings.Contains(out, `"prefix_hit_rate": 0`) {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+}
+
+func TestBenchSaysWhatIsWrongWithAWorkload(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		args = append([]string{"bench", "--url", "http://127.0.0.1:1"}, args...)
+		if status, _, errs := command(args...); status != exitUsage || !strings.Contains(errs, want) {
+			t.Errorf("%v: status %d, said %q, want %q", args, status, errs, want)
+		}
+	}
+	f(`--workload: "w99" is none of w1`, "--workload", "w99")
+	f("--trace: ", "--trace", "none.csv")
+	f("--trace: give it or --workload", "--trace", "none.csv", "--workload", "w1")
+	f("--rate: w12 needs one, in requests/s", "--workload", "w12")
+	f("--api-key: 2 keys, but w7-proportional has 3 clients", "--workload", "w7-proportional", "--api-key", "a,b")
+	f("--time-scale: 0 is out of range", "--time-scale", "0")
+}
+
 func TestProgressInWords(t *testing.T) {
 	f := func(p load.Progress, want string) {
 		t.Helper()
@@ -44,5 +71,6 @@ func TestProgressInWords(t *testing.T) {
 		}
 	}
 	f(load.Progress{Completed: 3, InFlight: 2}, "3 done, 2 in flight")
+	f(load.Progress{InFlight: 2, Warm: 5}, "0 done, 2 in flight, 5 to warm up")
 	f(load.Progress{Completed: 3, Rejected: 1, Errors: 4}, "3 done, 0 in flight, 1 rejected, 4 failed")
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -98,12 +97,7 @@ func (c *fleetCmd) sweeps() ([]*fleet.Sweep, error) {
 
 func (c *fleetCmd) workloads() ([]*workload.Workload, error) {
 	if c.Trace != "" {
-		file, err := os.Open(c.Trace)
-		if err != nil {
-			return nil, fmt.Errorf("trace: %w", err)
-		}
-		defer file.Close()
-		w, err := workload.FromTrace(filepath.Base(c.Trace), file)
+		w, err := traced(c.Trace)
 		return []*workload.Workload{w}, err
 	}
 	var all []*workload.Workload

@@ -19,7 +19,7 @@ type simCmd struct {
 	Instances   int           `default:"1" placeholder:"N" help:"How many. (${default})"`
 	Model       string        `default:"llama2" placeholder:"NAME" help:"The model that they serve. (${default})"`
 	Engine      string        `default:"vllm" placeholder:"KIND" help:"vllm, vllm-old, sglang, bladellm. (${default})"`
-	Profile     string        `default:"8b-h100" placeholder:"NAME" help:"How fast: 8b-h100, 32b-h100x2, 70b-h100x4, 7b-a10, instant. (${default})"`
+	Profile     string        `default:"8b-h100" placeholder:"NAME" help:"How fast: 8b-h100, 32b-h100x2, 70b-h100x4, 7b-a10, 8b-l4, qwen3-32b-h100x2, instant. (${default})"`
 	TimeScale   float64       `default:"1" placeholder:"X" help:"10: everything ten times faster. (${default})"`
 	IdleTimeout time.Duration `default:"5s" placeholder:"TIME" help:"When an idle connection is closed. (${default})"`
 	IdleLeast   time.Duration `placeholder:"TIME" help:"Close idle connections at random between this and the above."`

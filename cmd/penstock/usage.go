@@ -39,6 +39,7 @@ var (
 	strayArgument = regexp.MustCompile(`^unexpected argument (\S+)`)
 	missingFlag   = regexp.MustCompile(`^missing flags: --url`)
 	noScheduler   = regexp.MustCompile(`^missing flags: --scheduler`)
+	noRecording   = regexp.MustCompile(`^expected "<file>"`)
 	noInstance    = regexp.MustCompile(`^expected "<name>"`)
 	missingValue  = regexp.MustCompile(`^--([a-z-]+): (?:missing value|expected .*\(<EOL>\))`)
 	noFile        = regexp.MustCompile(`^--config: expected`)
@@ -57,6 +58,8 @@ func plainly(err error, command string) error {
 		return errors.New("--scheduler: need the router's admin port, such as http://10.0.0.2:8081")
 	case noInstance.MatchString(said):
 		return errors.New("which instance? http://127.0.0.1:8081/ lists them")
+	case noRecording.MatchString(said):
+		return errors.New("which recording? penstock serve --record FILE makes one")
 	case noFile.MatchString(said):
 		return errors.New("-c needs a file")
 	case missingValue.MatchString(said):
