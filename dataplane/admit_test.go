@@ -205,7 +205,7 @@ func TestDecisionIsExplainedToWhoMayAsk(t *testing.T) {
 	may.Explain = true
 	closed := start(t, instances(e.url), withKeys(may, keyOf("not", "sk-not")))
 	open := start(t, instances(e.url), nil)
-	shape := regexp.MustCompile(`^instance=a; policy=round-robin; reason=[^;]+; degraded=none; pending_ms=\d+$`)
+	shape := regexp.MustCompile(`^instance=a; policy=round-robin; reason=[^;]+; degraded=none; predicted_ttft_ms=\d+\.\d; pending_ms=\d+$`)
 	f := func(r *rig, want bool, headers ...string) {
 		t.Helper()
 		resp, body := r.do(ask, headers...)

@@ -57,7 +57,7 @@ func (h *holder) enter(q *scheduler.Query, st *station, deadline int64) *waiter 
 		return nil
 	}
 	w := &waiter{query: *q, ticket: h.tickets.Add(1), deadline: deadline, station: st, done: make(chan struct{})}
-	w.query.Model, w.query.Prefix = strings.Clone(q.Model), slices.Clone(q.Prefix)
+	w.query.ID, w.query.Model, w.query.Prefix = strings.Clone(q.ID), strings.Clone(q.Model), slices.Clone(q.Prefix)
 	st.pending.Add(1)
 	if !h.push(w) {
 		h.leave(w)

@@ -3,6 +3,8 @@ package dataplane
 import (
 	"encoding/json"
 	"strconv"
+
+	"penstock/scheduler"
 )
 
 // What the data port answers by itself.
@@ -28,6 +30,10 @@ func (g *Gateway) noInstance() *refusal {
 
 // Routable says whether at least one instance can be given a request.
 func (g *Gateway) Routable() bool { return g.sched.Routable() }
+
+// Foresee is how many seconds the first token of a usual request would take
+// there now; 0: nothing was seen of it yet.
+func (g *Gateway) Foresee(i *scheduler.Instance) float64 { return g.sched.Foresee(i, g.now()) }
 
 // answerModels lists what the instances serve, as far as the key may see.
 func (c *client) answerModels() (again bool) {

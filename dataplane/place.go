@@ -15,6 +15,7 @@ const bytesPerToken = 4
 func (c *client) ask() {
 	q := &c.req
 	q.query = scheduler.Query{
+		ID:           borrow(q.id),
 		Model:        borrow(q.fields.Model),
 		PromptTokens: q.promptTokens(),
 		MaxTokens:    q.fields.MaxTokens,
@@ -85,11 +86,12 @@ func (c *client) await() *refusal {
 			deadline = hopeless
 		}
 	}
+	q.query.Held = start
 	w := h.enter(&q.query, c.g.stations.of(q.decision.Instance), deadline)
 	if w == nil {
 		// The line may be full of requests for another model, or who is in it
 		// waits for a better place than there is now: then this one takes that.
-		q.query.Eager = true
+		q.query.Eager, q.query.Held = true, 0
 		if c.pick(); q.decision.Verdict != scheduler.Full {
 			return c.verdict()
 		}
@@ -101,6 +103,7 @@ func (c *client) await() *refusal {
 		c.waitFor(nil)
 	}
 	q.pending += c.g.now() - start
+	q.query.Pending, q.query.Held = q.pending, 0
 	switch {
 	case w.state.Load() == bound:
 		q.decision = w.decision

@@ -153,6 +153,8 @@ func (c *client) appendDecision(dst []byte) []byte {
 		dst = append(dst, "none"...)
 	}
 	dst = append(dst, d.Degraded...)
+	dst = append(dst, "; predicted_ttft_ms="...)
+	dst = strconv.AppendFloat(dst, d.TTFT*1e3, 'f', 1, 64)
 	dst = append(dst, "; pending_ms="...)
 	dst = strconv.AppendInt(dst, q.pending/1e6, 10)
 	return append(dst, "\r\n"...)

@@ -25,3 +25,23 @@ func TestDecidingAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordingAllocatesNothing(t *testing.T) {
+	for _, n := range []int{0, 1, 16, 200} {
+		s, _ := recorded(t, n, "predictive", true)
+		q := ask("m")
+		q.ID = "0123456789abcdef0123456789abcdef"
+		decide := func() {
+			q.Rand = next(q.Rand)
+			d := s.Pick(q)
+			d.Reservation.FirstByte(0)
+			d.Reservation.End()
+		}
+		for range 2000 { // every slot has its room
+			decide()
+		}
+		if n := testing.AllocsPerRun(1000, decide); n != 0 {
+			t.Errorf("%v allocations a decision", n)
+		}
+	}
+}

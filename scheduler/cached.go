@@ -22,6 +22,7 @@ const (
 
 // hits looks up how much of the prompt each candidate has.
 func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
+	s.affine(sc, q, from)
 	if len(q.Prefix) == 0 {
 		return
 	}
@@ -41,10 +42,43 @@ func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
 	}
 }
 
+// ties are what draws a request to an instance beside its prompt: its session,
+// and the adapter that it wants. Each is a block of its own in the index.
+func (s *Scheduler) ties(to []uint64, q *Query) []uint64 {
+	if q.Session != 0 {
+		to = append(to, next(q.Session)|1)
+	}
+	if s.snapshot.Load().isAdapter(q.Model) {
+		to = append(to, prefix.Seed(q.Model)|1)
+	}
+	return to
+}
+
+// affine counts which of them each candidate has had lately.
+func (s *Scheduler) affine(sc *scratch, q *Query, from []candidate) {
+	if sc.chain = s.ties(sc.chain[:0], q); len(sc.chain) == 0 {
+		return
+	}
+	sc.slots, sc.found = sc.slots[:0], sc.found[:0]
+	for _, c := range from {
+		sc.slots, sc.found = append(sc.slots, c.inst.slot), append(sc.found, 0)
+	}
+	for n := range sc.chain {
+		s.cached.Match(sc.chain[n:n+1], sc.slots, sc.found)
+		for k := range from {
+			from[k].ties += sc.found[k]
+		}
+	}
+}
+
 // remember notes that an instance was given the prompt. Its answer will take
 // room too: blocks that nobody asks for stand for it, until it comes back as
 // part of the next prompt.
 func (s *Scheduler) remember(sc *scratch, c *candidate, q *Query, output int64) prefix.Added {
+	sc.chain = s.ties(sc.chain[:0], q)
+	for n := range sc.chain {
+		s.cached.Insert(c.inst.slot, sc.chain[n:n+1])
+	}
 	if len(q.Prefix) == 0 {
 		return prefix.Added{}
 	}

@@ -11,6 +11,8 @@
 //	policy.go     the policies, pure functions over candidates
 //	health.go     which failures take an instance out, how it comes back
 //	panic.go      what is different when most are out
+//	record.go     what a decision leaves to look back on; replay.go: what others
+//	              would have done
 //
 // and what it knows comes from these:
 //
@@ -22,9 +24,9 @@
 //	              gets nothing new; address.go: where they are
 //
 // Pick, Reservation and Instance.Failed may be called from any goroutine. Pick
-// reads one published snapshot and atomics: no lock, no allocation, no clock,
-// no randomness of its own (both come with the query), no I/O. All I/O is the
-// keepers', which Run starts and waits for.
+// reads one published snapshot and atomics: no lock, no allocation, no clock but
+// for the time of its record, no randomness of its own (both come with the
+// query), no I/O. All I/O is the keepers', which Run starts and waits for.
 //
 // The package does not move a byte of a request, and never imports dataplane.
 package scheduler

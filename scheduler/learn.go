@@ -1,6 +1,10 @@
 package scheduler
 
-import "penstock/scheduler/predict"
+import (
+	"time"
+
+	"penstock/scheduler/predict"
+)
 
 // stepsLearned is how many tokens of a stream make a measurement of a step.
 const stepsLearned = 16
@@ -15,37 +19,64 @@ func (r *Reservation) learnFirst(now int64) {
 	if r.ttft > 0 {
 		r.sched.ttftErrors.Note(r.ttft, took)
 	}
-	sp := &r.inst.speed
+	sp, tokens := &r.inst.speed, r.ahead+float64(r.fresh)
 	was := sp.Known()
-	sp.FirstToken(r.ahead+float64(r.fresh), r.step, took)
-	if !was && sp.Known() {
-		r.sched.tellTypical()
-	}
-	switch n := r.sched.firsts.Add(1); {
-	case !sp.Known():
-		own := sp.Rates()
-		r.inst.rates.Store(&own)
-	case n%uint64(max(len(r.sched.Instances()), sharedEvery)) == 0:
-		r.sched.share()
+	sp.FirstToken(tokens, r.step, took)
+	r.sched.pool.FirstToken(tokens, r.step, took)
+	n := r.sched.firsts.Add(1)
+	if n <= sharedEvery || !was && sp.Known() || n%uint64(max(len(r.sched.Instances()), sharedEvery)) == 0 {
+		r.sched.share(now)
 	}
 }
+
+const (
+	// freshFor is how long what was learned of an instance is believed whole
+	// that gets nothing, and staleFor how long until it is not at all.
+	freshFor = 10 * time.Second
+	staleFor = time.Minute
+)
 
 // sharedEvery is after how many first tokens instances that are alike are
 // compared.
 const sharedEvery = 64
 
-// share gives instances that are alike, as far as their fits can tell, the same
-// rates: the same GPUs, each with an error of its own, would be loaded by their
-// errors.
-func (s *Scheduler) share() {
+// share says by which rates decisions go. Instances that are alike, as far as
+// their fits can tell, have the same: equal GPUs, each with an error of its own,
+// would be loaded by their errors. Those of which little is known are taken for
+// the median of the others, or all together for one, lest the first that is
+// known to be quick gets everything. And what was learned of one that gets
+// nothing grows old: it may be slow no more, and only a request can tell.
+func (s *Scheduler) share(now int64) {
 	all := s.Instances()
-	own := make([]predict.Rates, len(all))
-	for n, i := range all {
-		own[n] = i.speed.Rates()
+	var own, shared []predict.Rates
+	for _, i := range all {
+		if i.speed.Known() {
+			own = append(own, i.speed.Rates())
+		}
 	}
-	for n, i := range all {
-		if shared := predict.Alike(own[n], own); shared != *i.rates.Load() {
-			i.rates.Store(&shared)
+	for _, r := range own {
+		shared = append(shared, predict.Alike(r, own))
+	}
+	typical := s.pool.Rates()
+	if len(shared) > 0 {
+		typical = predict.Median(shared)
+	}
+	s.typical.Store(&typical)
+	for _, i := range all {
+		if !i.speed.Known() {
+			i.rates.Store(&typical)
+			if i.speed.Seen() == 0 {
+				i.speed.Begin(typical)
+			}
+			continue
+		}
+		r := shared[0]
+		shared = shared[1:]
+		if idle := now - i.row.prompts.last.Load(); idle > int64(freshFor) {
+			r = predict.Between(r, typical, min(float64(idle-int64(freshFor))/float64(staleFor), 1))
+		}
+		if r != *i.rates.Load() {
+			i.rates.Store(&r)
 		}
 	}
 }
@@ -58,28 +89,11 @@ func (r *Reservation) learnSteps(now int64) {
 	}
 	w := &r.inst.row.work
 	computed := w.computed.Load()
-	r.inst.speed.Steps(r.steps.at, now, float64(w.answers.Load()), float64(w.context.Load()),
-		float64(computed-r.steps.computed)/float64(n), seconds(now-r.steps.at)/float64(n))
+	for _, sp := range [...]*predict.Speed{&r.inst.speed, &r.sched.pool} {
+		sp.Steps(r.steps.at, now, float64(w.answers.Load()), float64(w.context.Load()),
+			float64(computed-r.steps.computed)/float64(n), seconds(now-r.steps.at)/float64(n))
+	}
 	r.steps = steps{at: now, produced: r.produced, computed: computed}
-}
-
-// tellTypical starts instances of which little is known from what is typical of
-// the others.
-func (s *Scheduler) tellTypical() {
-	var known []predict.Rates
-	all := s.Instances()
-	for _, i := range all {
-		if i.speed.Known() {
-			known = append(known, i.speed.Rates())
-		}
-	}
-	typical := predict.Median(known)
-	s.typical.Store(&typical)
-	for _, i := range all {
-		if i.speed.Seen() == 0 {
-			i.begin(&typical)
-		}
-	}
 }
 
 // begin takes the instance for one of these rates, until it is known better.

@@ -42,7 +42,8 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual) {
 	rates, w := i.rates.Load(), &i.row.work
 	prompt := float64(q.PromptTokens)
 	c.found = min(float64(int(c.blocks)*q.BlockTokens), prompt)
-	c.fresh = min(max(prompt-c.found*i.trust.share(), leastFresh), max(prompt, 1))
+	// A tie counts like a block in the cache: enough among equals.
+	c.fresh = min(max(prompt-c.found*i.trust.share()-float64(c.ties)*usualBlock, leastFresh), max(prompt, 1))
 	answers, context := float64(w.answers.Load()), float64(w.context.Load())
 	if c.load.foreign > 0 {
 		answers += float64(c.load.foreign)

@@ -15,6 +15,9 @@ type scratch struct {
 	full      []candidate
 	last      []candidate // out, in a panic
 
+	from []candidate // that the last choice was among
+	keep []int32     // of them, who is recorded
+
 	slots []prefix.Slot
 	found []int32
 	chain []uint64
@@ -31,6 +34,12 @@ const reservations = 4
 func (s *Scheduler) Pick(q *Query) Decision {
 	sc := scratches.Get().(*scratch)
 	defer scratches.Put(sc)
+	d := s.pick(q, sc)
+	s.note(q, &d, sc)
+	return d
+}
+
+func (s *Scheduler) pick(q *Query, sc *scratch) Decision {
 	turn := s.turn.Add(1)
 	for range reservations {
 		snap := s.snapshot.Load()
@@ -107,11 +116,12 @@ func (s *Scheduler) hopeless(q *Query, from []candidate) float64 {
 // choose asks the policy, which is told what it reads; of the choice, everything
 // is told.
 func (s *Scheduler) choose(q *Query, turn uint64, sc *scratch, from []candidate) (Decision, *candidate) {
-	p, output := &s.policy, float64(s.expected(q))
-	if p.hits || p.outlook {
+	p, output, whole := &s.policy, float64(s.expected(q)), s.records.Whole()
+	sc.from = from
+	if p.hits || p.outlook || whole {
 		s.hits(sc, q, from)
 	}
-	if p.outlook {
+	if p.outlook || whole {
 		s.foresee(q, output, from)
 	}
 	n, reason, blind := 0, "", p.outlook && s.ttftErrors.Bad()
@@ -121,10 +131,10 @@ func (s *Scheduler) choose(q *Query, turn uint64, sc *scratch, from []candidate)
 		n, reason = p.choose(q, turn, from)
 	}
 	c := &from[n]
-	if !p.hits {
+	if !p.hits && !whole {
 		s.hits(sc, q, from[n:n+1])
 	}
-	if !p.outlook {
+	if !p.outlook && !whole {
 		s.foresee(q, output, from[n:n+1])
 	}
 	d := Decision{Instance: c.inst, Policy: p.name, Reason: reason, TTFT: c.ttft, fresh: c.fresh, output: output}
@@ -156,6 +166,7 @@ func (s *Scheduler) foresee(q *Query, output float64, from []candidate) {
 
 // sort puts the instances in heaps.
 func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
+	sc.from = nil
 	sc.usable, sc.returning, sc.spare, sc.full, sc.last = sc.usable[:0], sc.returning[:0], sc.spare[:0], sc.full[:0], sc.last[:0]
 	for _, i := range serving {
 		if q.Tried.has(i) || q.Only != nil && q.Only != i {
@@ -177,7 +188,7 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 			heap = &sc.returning
 		}
 		c := grow(heap)
-		c.inst, c.load, c.blocks, c.size, c.full = i, i.load(requestTokens), 0, 0, full
+		c.inst, c.load, c.blocks, c.size, c.ties, c.full = i, i.load(requestTokens), 0, 0, 0, full
 	}
 	sc.ramp()
 }

@@ -23,6 +23,7 @@ type candidate struct {
 	load   load
 	blocks int32 // leading blocks of the prompt that it has
 	size   int32 // blocks that it has in all
+	ties   int32 // what else draws the request there
 	outlook
 }
 

@@ -223,3 +223,57 @@ func TestRateIsPerSecond(t *testing.T) {
 		t.Errorf("%v a while after the last", got)
 	}
 }
+
+// An engine that was slow once is asked again, though others are faster: it may
+// be slow no more.
+func TestASlowInstanceIsTriedAgain(t *testing.T) {
+	s := speeds(t, fast, fast)
+	tired := s.Instances()[1]
+	now := int64(1e9)
+	serve := func(d Decision, took int64) {
+		now += took
+		d.Reservation.FirstByte(now)
+		d.Reservation.End()
+	}
+	for n := range 80 {
+		q := prompt(string(rune(1000+n)), 1000)
+		q.Only, q.Now = s.Instances()[n%2], now
+		serve(pick(t, s, q), []int64{240e6, 5e9}[n%2])
+	}
+	for n := range 2000 {
+		q := prompt(string(rune('a'+n)), 1000)
+		q.Now = now
+		d := pick(t, s, q)
+		if d.Instance == tired {
+			if n < 20 {
+				t.Errorf("the slow one got request %d", n)
+			}
+			return
+		}
+		serve(d, 240e6)
+	}
+	t.Error("the slow one is never asked again")
+}
+
+// An idle fleet of equals is not left to the first that is known.
+func TestEqualsGetEqualShares(t *testing.T) {
+	s := fleetOf(t, 4, "predictive")
+	for _, i := range s.Instances() {
+		i.says(0, 0)
+	}
+	got, now := map[*Instance]int{}, int64(1e9)
+	for n := range 400 {
+		q := prompt(string(rune(1000+n)), 1000)
+		q.Now = now
+		d := pick(t, s, q)
+		got[d.Instance]++
+		now += 240e6 + int64(q.Rand%40)*1e6 // as quick as one another, nearly
+		d.Reservation.FirstByte(now)
+		d.Reservation.End()
+	}
+	for i, n := range got {
+		if n < 50 || n > 150 {
+			t.Errorf("%s got %d of 400", i.Name, n)
+		}
+	}
+}

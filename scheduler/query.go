@@ -4,6 +4,7 @@ import "slices"
 
 // Query is what a decision needs to know of a request.
 type Query struct {
+	ID           string    // of the request, for who looks back; empty: nobody will
 	Model        string    // empty: the client named none, any instance will do
 	PromptTokens int       // an estimate
 	MaxTokens    int       // output wanted at most; -1: not said
@@ -22,6 +23,10 @@ type Query struct {
 	Now     int64  // ns on the caller's clock
 	Arrived int64  // when the client began to wait; 0: it is not said
 	Rand    uint64 // chance for this decision
+	Pending int64  // ns that it was held before
+	Held    int64  // since when it is held now; 0: it is not
+
+	noted int // tries of which a Full is recorded already
 }
 
 // untoldOutput is how many tokens an answer is thought to have at most whose

@@ -26,6 +26,7 @@ type Reservation struct {
 	ahead       float64 // tokens computed before the first of its own
 	step        float64 // of the instance, when it came
 	ttft        float64 // predicted
+	seq         uint64  // of the decision, in the records; 0: it is not there
 	steps       steps
 	cached      prefix.Added
 	blocks      []uint64 // of the prompt: the query's memory
@@ -80,7 +81,10 @@ func (s *Scheduler) reserve(sc *scratch, c *candidate, q *Query) (Reservation, b
 
 // Forget says that what became of the request teaches nothing of how fast its
 // instance is: it is answered with an error, say.
-func (r *Reservation) Forget() { r.odd = true }
+func (r *Reservation) Forget() {
+	r.odd = true
+	r.noteFirst(-1)
+}
 
 // FirstByte notes that the answer begins to come: the prompt is done. now is on
 // the clock of Query.Now.
@@ -89,6 +93,7 @@ func (r *Reservation) FirstByte(now int64) {
 		return
 	}
 	r.begun = true
+	r.noteFirst(now - r.at)
 	row := &r.inst.row
 	row.prompts.end(r.wait, now, true)
 	row.prefill.Add(-r.prefill)
@@ -180,6 +185,7 @@ func (r *Reservation) End() {
 		r.sched.output.Note(r.like, int(r.prefill), int(r.produced))
 		r.sched.remembered(i, r.blocks, int(r.produced)/r.blockTokens)
 	} else {
+		r.noteFirst(-1)
 		r.computed()
 		i.row.prompts.end(r.wait, 0, false)
 		i.row.prefill.Add(-r.prefill)

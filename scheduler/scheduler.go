@@ -11,6 +11,7 @@ import (
 
 	"penstock/scheduler/predict"
 	"penstock/scheduler/prefix"
+	"penstock/scheduler/record"
 	"penstock/scheduler/telemetry"
 )
 
@@ -29,6 +30,7 @@ type Scheduler struct {
 
 	output  predict.Output // tokens of an answer
 	prompt  *mean          // tokens of a prompt
+	pool    predict.Speed  // of all instances together
 	typical atomic.Pointer[predict.Rates]
 
 	cached  *prefix.Index // what the instances have in their KV caches, as we believe
@@ -40,6 +42,7 @@ type Scheduler struct {
 	patience   float64 // how many gaps between tokens are as bad as one as long before the first
 	service    service
 
+	records   *record.Ring // nil: nobody looks back
 	decisions *telemetry.Histogram
 	degraded  [signalCount]telemetry.Counter
 	misled    telemetry.Counter // decisions without predictions, for these are bad
@@ -62,6 +65,7 @@ func New(cfg Config, log *slog.Logger) (*Scheduler, error) {
 	}
 	s.wire.at = make(map[int][]*Instance)
 	s.typical.Store(&predict.Typical)
+	s.pool.Begin(predict.Typical)
 	s.nowhere, _ = s.cached.Open(0) // the first that is opened
 	s.policy, _ = policyNamed(cfg.Policy)
 	if err := s.Set(firstSource, cfg.Instances); err != nil {

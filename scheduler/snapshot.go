@@ -26,6 +26,7 @@ type serving struct {
 	list    []*Instance
 	windows []int // the context of the model at each, in tokens; 0: not said
 	least   int   // the smallest of them that is said; 0: they are all alike, or not said
+	adapter bool  // it is a LoRA adapter somewhere
 }
 
 // newSnapshot reads what each instance says that it serves.
@@ -45,6 +46,7 @@ func newSnapshot(all []*Instance) *snapshot {
 				s.byModel[m.ID] = new(serving)
 			}
 			s.byModel[m.ID].add(i, m.MaxLen)
+			s.byModel[m.ID].adapter = s.byModel[m.ID].adapter || m.Parent != ""
 		}
 	}
 	for _, m := range s.byModel {
@@ -113,4 +115,11 @@ func (s *snapshot) serving(model string, tokens int) (list []*Instance, known bo
 		return m.fit(tokens), true
 	}
 	return s.open, len(s.models) == 0
+}
+
+// isAdapter says whether the model is a LoRA adapter, which an engine loads when
+// it is asked for.
+func (s *snapshot) isAdapter(model string) bool {
+	m := s.byModel[model]
+	return m != nil && m.adapter
 }

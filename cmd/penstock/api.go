@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,14 +18,16 @@ import (
 type adminAPI struct {
 	base  string // scheme://host:port
 	token string // "": none
+	most  int64  // bytes of an answer; 0: maxAnswer
 	http  http.Client
 }
 
-// adminBase checks the value of --scheduler, and returns scheme://host:port.
-func adminBase(s string) (*url.URL, error) {
+// adminBase checks the value of --scheduler, or of the flag that is called so,
+// and returns scheme://host:port.
+func adminBase(s string, flag ...string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("--scheduler: %q: need a URL such as http://10.0.0.2:8081", s)
+		return nil, fmt.Errorf("--%s: %q: need a URL such as http://10.0.0.2:8081", append(flag, "scheduler")[0], s)
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
@@ -60,7 +63,7 @@ func (a *adminAPI) call(ctx context.Context, method, path string, body []byte, h
 		return 0, nil, plainNetwork(err)
 	}
 	defer resp.Body.Close()
-	if answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
+	if answer, err = io.ReadAll(io.LimitReader(resp.Body, cmp.Or(a.most, maxAnswer))); err != nil {
 		return 0, nil, err
 	}
 	if resp.StatusCode < 300 {

@@ -33,13 +33,13 @@ type commands struct {
 	Fleet    fleetCmd    `cmd:"" help:"Compare policies in virtual time: whole fleets, published loads, one table."`
 	Register registerCmd `cmd:"" help:"Runs beside an engine: registers it with a router, for as long as it runs."`
 	Drain    drainCmd    `cmd:"" help:"Take an instance out gently, or let it have requests again."`
+	Explain  explainCmd  `cmd:"" help:"Why a request went where it went."`
+	Replay   replayCmd   `cmd:"" help:"What another policy would have done with the decisions that serve --record has."`
 	Version  versionCmd  `cmd:"" help:"Version, commit, Go version, and the kernel's part."`
 
 	Gateway   laterCmd `cmd:"" group:"Not there yet" help:"The data plane alone."`
 	Scheduler laterCmd `cmd:"" group:"Not there yet" help:"The scheduler alone, for many gateways."`
 	Top       laterCmd `cmd:"" group:"Not there yet" help:"A live table of a running router."`
-	Explain   laterCmd `cmd:"" group:"Not there yet" help:"Why a request went where it went."`
-	Replay    laterCmd `cmd:"" group:"Not there yet" help:"What another policy would have done."`
 	Doctor    laterCmd `cmd:"" group:"Not there yet" help:"Look over the machine."`
 }
 

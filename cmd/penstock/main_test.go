@@ -177,7 +177,7 @@ func TestHelpSaysWhatIsThere(t *testing.T) {
 	f("Usage: penstock serve", "help", "serve")
 	f("Usage: penstock <command>", "help")
 	f("penstock "+version, "--version")
-	f("explain: not there yet: a later version of Penstock brings it\n", "explain", "--help")
+	f("doctor: not there yet: a later version of Penstock brings it\n", "doctor", "--help")
 	f("top: not there yet", "help", "top")
 	f("3s or more", "demo", "--help")
 	for _, value := range []string{"(127.0.0.1:8080)", "(127.0.0.1:8081)", "(auto)", "(predictive)", "(info)", "(text)", "(30s)"} {

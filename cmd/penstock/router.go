@@ -16,6 +16,7 @@ import (
 	"penstock/dataplane"
 	"penstock/dataplane/admin"
 	"penstock/scheduler"
+	"penstock/scheduler/record"
 )
 
 // router is the parts of one process, wired: the scheduler, the gateway that
@@ -27,6 +28,7 @@ type router struct {
 	gateway *dataplane.Gateway
 	admin   *admin.Server
 	push    admin.Push
+	records *record.Recorder // nil: decisions are not recorded in a file
 	adminLn net.Listener
 	log     *slog.Logger
 }
@@ -65,13 +67,37 @@ func (r *router) wire(cfg *config.Config, log *slog.Logger) (err error) {
 	if r.kernel.Mode() != bpf.Off {
 		r.gateway.Hear()
 	}
+	ring, err := r.remember(cfg)
+	if err != nil {
+		return err
+	}
 	r.admin = admin.New(admin.Options{
 		Gateway: r.gateway, Scheduler: r.sched, Kernel: r.kernel.Mode(), Build: admin.Build{Version: version, Commit: commit}, Host: cfg.Admin,
 		YAML: cfg.Effective(), JSON: cfg.EffectiveJSON(), Log: log,
+		Decisions: ring, Recorder: r.records,
 		Registration: r.sources.registration(cfg), Discovery: r.sources.standing,
 	})
 	r.push = admin.Push{URLs: cfg.Push.URLs, Every: cfg.Push.Every, Labels: cfg.Push.Labels, From: r.admin, Log: log}
 	return nil
+}
+
+// remember has the last decisions kept, and all of them recorded if there is a
+// file for them.
+func (r *router) remember(cfg *config.Config) (ring *record.Ring, err error) {
+	keys := []string{""}
+	for _, k := range cfg.Gateway.Auth.Keys {
+		keys = append(keys, k.Name)
+	}
+	slots := record.Slots
+	if cfg.Record != "" {
+		slots = record.RecorderSlots
+	}
+	ring = record.NewRing(slots, keys, cfg.Record != "")
+	if cfg.Record != "" {
+		r.records, err = record.NewRecorder(cfg.Record, ring, r.log)
+	}
+	r.sched.Record(ring)
+	return ring, err
 }
 
 // cause leaves the address out of a listener's error: the sentence around it
@@ -153,6 +179,9 @@ func (r *router) run(ctx context.Context, ready func()) error {
 		part(3+n, afterwards(run))
 	}
 	parts.Go(func() { r.push.Run(beside) })
+	if r.records != nil {
+		parts.Go(func() { r.records.Run(beside) })
+	}
 	parts.Go(func() {
 		defer close(greeted)
 		select {

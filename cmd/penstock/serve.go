@@ -50,7 +50,10 @@ func (f *routerFlags) flags() config.Flags {
 	}
 }
 
-type serveCmd struct{ routerFlags }
+type serveCmd struct {
+	routerFlags
+	Record string `placeholder:"FILE" help:"Record every decision in FILE, for penstock replay. At 512 MiB it becomes FILE.1, in the place of the one before. (none)"`
+}
 
 // Help is more of serve --help.
 func (serveCmd) Help() string {
@@ -62,6 +65,7 @@ func (c *serveCmd) Run(out io.Writer) error {
 	if err != nil {
 		return c.logged(err, config.Log{Format: c.LogFormat}, os.Stderr)
 	}
+	cfg.Record = c.Record
 	log := newLog(cfg.Log, os.Stderr)
 	return c.logged(c.serve(out, cfg, log), cfg.Log, os.Stderr)
 }

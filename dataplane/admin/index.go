@@ -29,6 +29,7 @@ in flight: as this router counts itself
 	fmt.Fprint(w, `
 /metrics              for Prometheus or VictoriaMetrics
 /api/v1/instances     the same as above, whole, in JSON
+/api/v1/decisions     the latest decisions and what they were made from (?n=, ?request_id=); penstock explain tells them in words
 /api/v1/config        the effective configuration (Accept: application/yaml for YAML)
 /healthz /readyz      the process lives; it can route
 /debug/pprof/         profiles of the process

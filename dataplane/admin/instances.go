@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -9,8 +10,7 @@ import (
 	"penstock/scheduler/engine"
 )
 
-// instance is one instance as the API shows it. What a later part of Penstock
-// knows (predictions) is not there yet.
+// instance is one instance as the API shows it.
 type instance struct {
 	Name     string   `json:"name"`
 	URL      string   `json:"url"`
@@ -26,6 +26,7 @@ type instance struct {
 	InFlight int      `json:"in_flight"`
 	Pending  int      `json:"pending"`
 	Prefill  int      `json:"prefill_tokens_in_flight"`
+	TTFT     *float64 `json:"predicted_ttft_ms"` // of a usual prompt that came now; null: nothing was seen of it yet
 	Requests uint64   `json:"requests"`
 
 	Kernel  *kernel           `json:"kernel"`
@@ -96,6 +97,9 @@ func (s *Server) show(i *scheduler.Instance) instance {
 		Running: known(&st, engine.HasRunning, st.Running), Waiting: known(&st, engine.HasWaiting, st.Waiting),
 		KVUsage: known(&st, engine.HasKVUsage, st.KVUsage), KVTokens: st.KVCapacityTokens, InFlight: st.InFlight, Pending: s.Gateway.PendingAt(i),
 		Prefill: st.PrefillTokens, Requests: st.Requests, Kernel: showKernel(i), Signals: make(map[string]signal, len(st.Signals)), Changes: []change{},
+	}
+	if ms := math.Round(s.Gateway.Foresee(i)*1e4) / 10; ms > 0 {
+		in.TTFT = &ms
 	}
 	for _, sig := range st.Signals {
 		shown := signal{Alive: sig.Alive, Why: sig.Why, Source: sig.Source, Changed: sig.Changed}

@@ -22,6 +22,9 @@ func (s *Server) Collect(w *telemetry.Writer) {
 	s.Gateway.Collect(w)
 	s.Scheduler.Collect(w)
 	s.collectDiscovery(w)
+	if s.Recorder != nil {
+		s.Recorder.Collect(w)
+	}
 	w.Family("penstock_kernel_source", "gauge", "1 at the rung that the kernel's counters come from.")
 	for _, mode := range bpf.Modes {
 		on := int64(0)

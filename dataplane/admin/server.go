@@ -15,6 +15,7 @@ import (
 	"penstock/dataplane"
 	"penstock/scheduler"
 	"penstock/scheduler/discovery"
+	"penstock/scheduler/record"
 	"penstock/scheduler/telemetry"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 	YAML      []byte // the effective configuration, secrets masked
 	JSON      []byte // the same
 	Log       *slog.Logger
+
+	Decisions *record.Ring     // nil: they are not kept
+	Recorder  *record.Recorder // nil: they are not recorded in a file
 
 	Registration *Registration             // nil: instances cannot register
 	Discovery    func() []discovery.Status // how the sources of instances stand; nil: there are none
@@ -113,7 +117,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("DELETE /api/v1/instances/{name}", s.deregister)
 	mux.HandleFunc("POST /api/v1/instances/{name}/drain", s.drain(true))
 	mux.HandleFunc("DELETE /api/v1/instances/{name}/drain", s.drain(false))
-	mux.HandleFunc("GET /api/v1/decisions", notYet)
+	mux.HandleFunc("GET /api/v1/decisions", s.decisions)
 	return s.guard(plainErrors(mux))
 }
 
@@ -145,10 +149,6 @@ type statusOnly struct {
 func (s *statusOnly) Header() http.Header         { return s.header }
 func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (s *statusOnly) WriteHeader(status int)      { s.status = status }
-
-func notYet(w http.ResponseWriter, r *http.Request) {
-	fail(w, http.StatusNotImplemented, "not_there_yet", r.Method+" "+r.URL.Path+" comes with a later version of Penstock")
-}
 
 // fail answers in OpenAI's shape, as the data port does.
 func fail(w http.ResponseWriter, status int, code, message string) {

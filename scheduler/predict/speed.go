@@ -57,7 +57,7 @@ func (s *Speed) Begin(r Rates) {
 }
 
 // learnedAfter is how many first tokens make an instance known.
-const learnedAfter = 16
+const learnedAfter = 8
 
 // Known says whether enough was seen of it to be an example to others.
 func (s *Speed) Known() bool { return s.known.Load() >= learnedAfter }
@@ -167,3 +167,14 @@ func Alike(r Rates, all []Rates) Rates {
 }
 
 func near(a, b float64) bool { return a <= b*alike && b <= a*alike }
+
+// Between is a share of the way from a to b, as factors go.
+func Between(a, b Rates, share float64) Rates {
+	way := func(x, y float64) float64 {
+		if x <= 0 || y <= 0 {
+			return x + (y-x)*share
+		}
+		return x * math.Pow(y/x, share)
+	}
+	return Rates{way(a.Overhead, b.Overhead), way(a.Token, b.Token), way(a.Step, b.Step), way(a.Answer, b.Answer), way(a.Context, b.Context)}
+}

@@ -27,6 +27,7 @@ type Config struct {
 	Push      Push
 	Log       Log
 	Resources Resources
+	Record    string // file that decisions are recorded in, by flag alone; "": none
 
 	// Warnings are sentences to say once: what was read and has no meaning here.
 	Warnings []string

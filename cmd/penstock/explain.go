@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"penstock/scheduler/record"
+)
+
+type explainCmd struct {
+	RequestID string `arg:"" optional:"" name:"request-id" help:"As X-Request-Id of the answer has it."`
+	Last      int    `placeholder:"N" help:"List the latest N decisions instead, in a line each. (none)"`
+	Admin     string `default:"http://127.0.0.1:8081" placeholder:"URL" help:"The router's admin port. (${default})"`
+}
+
+// explainMost is the most decisions that are asked for, and listMost the bytes of
+// an answer.
+const (
+	explainMost = 1000
+	listMost    = 64 << 20
+)
+
+// Help is more of explain --help.
+func (explainCmd) Help() string {
+	return "Every answer carries X-Request-Id. The router remembers its last 1024 decisions, or 8192 with serve --record.\n\n" +
+		"Example: penstock explain --last 10"
+}
+
+func (c *explainCmd) Run(out io.Writer) error {
+	base, err := adminBase(c.Admin, "admin")
+	if err != nil {
+		return usage(err)
+	}
+	switch {
+	case (c.RequestID == "") == (c.Last == 0):
+		return usage(errors.New("explain what? Give a request's id, as X-Request-Id of its answer has it, or --last N"))
+	case c.Last < 0 || c.Last > explainMost:
+		return usage(fmt.Errorf("--last: %d is out of range: 1 to %d", c.Last, explainMost))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return c.explain(ctx, &adminAPI{base: base.String(), most: listMost, http: http.Client{Timeout: registerTimeout}}, out)
+}
+
+// remembered is what the router answers.
+type remembered struct {
+	Decisions []record.Decision `json:"decisions"`
+	Kept      int               `json:"kept"`
+	Oldest    *time.Time        `json:"oldest"`
+}
+
+func (c *explainCmd) explain(ctx context.Context, api *adminAPI, out io.Writer) error {
+	q := url.Values{}
+	if c.RequestID != "" {
+		q.Set("request_id", c.RequestID)
+	} else {
+		q.Set("n", fmt.Sprint(c.Last))
+		q.Set("candidates", "0")
+	}
+	_, answer, err := api.call(ctx, http.MethodGet, "/api/v1/decisions?"+q.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	var r remembered
+	if err := json.Unmarshal(answer, &r); err != nil {
+		return fmt.Errorf("%s: the answer is not what a router says: %w", c.Admin, err)
+	}
+	if len(r.Decisions) == 0 {
+		return c.unknown(&r)
+	}
+	slices.Reverse(r.Decisions)
+	var b strings.Builder
+	if c.RequestID == "" {
+		listDecisions(&b, r.Decisions)
+	} else {
+		tellRequest(&b, r.Decisions, time.Now())
+	}
+	_, err = io.WriteString(out, b.String())
+	return err
+}
+
+// unknown says how far back the router remembers.
+func (c *explainCmd) unknown(r *remembered) error {
+	switch {
+	case r.Oldest == nil:
+		return errors.New("the router has decided nothing yet")
+	case c.RequestID == "":
+		return errors.New("the router has no decision at hand: try again")
+	}
+	return fmt.Errorf("no decision of a request %q: the router remembers its last %d, back to %s (%v ago); an id is as X-Request-Id of the answer has it",
+		c.RequestID, r.Kept, clock(*r.Oldest), time.Since(*r.Oldest).Round(time.Second))
+}

@@ -1,0 +1,15 @@
+package scheduler
+
+// Foresee is how many seconds the first token of a request would take on the
+// instance, of a prompt as they usually are; 0: nothing was seen of it yet. now
+// is on the clock of Query.Now.
+func (s *Scheduler) Foresee(i *Instance, now int64) float64 {
+	if i.speed.Seen() == 0 {
+		return 0
+	}
+	prompt, output := s.prompt.value(), s.output.Usual(firstOutput)
+	c := candidate{inst: i, load: i.load(s.requestTokens())}
+	c.full = i.full()
+	c.foresee(&Query{PromptTokens: int(prompt), MaxTokens: -1, Now: now}, output, s.patience, usual{fresh: float64(prompt), output: output})
+	return c.ttft
+}
