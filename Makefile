@@ -50,7 +50,7 @@ e2e-vllm: build ## against two real vLLM on the CPU (installs 6.5 GB on the firs
 peers: build ## CPU, latency and memory beside HAProxy and a proxy that knows nothing, in one run
 	$(GO) run ./bench/peers --penstock $(BIN) --json bin/peers.json $(ARGS)
 
-policies: build ## each policy over HTTP before simulated engines, beside what penstock fleet foretells (8 minutes)
+policies: build ## each policy over HTTP before simulated engines, beside what penstock fleet foretells (9 minutes)
 	$(GO) run ./bench/policies --penstock $(BIN) $(ARGS)
 
 bpf: generate ## compile the eBPF programs and test them on this kernel (root, clang, llvm-strip)
