@@ -55,8 +55,14 @@ func (r *recorder) lines() story {
 // keepLogged is keep; it returns what was logged of the instance.
 func keepLogged(t *testing.T, f func(s *Scheduler, i *Instance, e *scripted), prepare ...func(*Scheduler)) story {
 	t.Helper()
+	return keepLoggedFrom(t, func(*scripted) {}, f, prepare...)
+}
+
+// keepLoggedFrom is keepLogged of an engine that is something from the beginning.
+func keepLoggedFrom(t *testing.T, begin func(e *scripted), f func(s *Scheduler, i *Instance, e *scripted), prepare ...func(*Scheduler)) story {
+	t.Helper()
 	r := new(recorder)
-	keep(t, f, append(prepare, func(s *Scheduler) {
+	keepFrom(t, begin, f, append(prepare, func(s *Scheduler) {
 		s.Instances()[0].log = newRation(slog.New(slog.NewTextHandler(r, nil)))
 	})...)
 	return r.lines()
@@ -120,8 +126,7 @@ func TestMappedSignalThatComesLateIsBelievedAgain(t *testing.T) {
 
 // A page that was never there: the reason says where it was looked for.
 func TestPageThatWasNeverThereIsTheReason(t *testing.T) {
-	said := keepLogged(t, func(s *Scheduler, i *Instance, e *scripted) {
-		e.set(func(e *scripted) { e.scrape = &engine.StatusError{Code: 404} })
+	said := keepLoggedFrom(t, func(e *scripted) { e.scrape = &engine.StatusError{Code: 404} }, func(s *Scheduler, i *Instance, e *scripted) {
 		time.Sleep(20 * time.Second)
 		state(t, i, Healthy)
 		if st := i.Status(); st.Reason != "signals not believed: running absent, waiting absent; unexpected status 404, want 200" {

@@ -96,6 +96,12 @@ var errRefused = fmt.Errorf("get: %w", syscall.ECONNREFUSED)
 // a bubble of time.
 func keep(t *testing.T, f func(s *Scheduler, i *Instance, e *scripted), prepare ...func(*Scheduler)) {
 	t.Helper()
+	keepFrom(t, func(*scripted) {}, f, prepare...)
+}
+
+// keepFrom is keep of an engine that is something from the very beginning.
+func keepFrom(t *testing.T, begin func(e *scripted), f func(s *Scheduler, i *Instance, e *scripted), prepare ...func(*Scheduler)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DefaultConfig()
 		cfg.Instances = []InstanceConfig{{URL: "http://127.0.0.1:1", Name: "a"}}
@@ -111,6 +117,7 @@ func keep(t *testing.T, f func(s *Scheduler, i *Instance, e *scripted), prepare 
 			took: 2 * time.Millisecond, models: []engine.Model{{ID: "m"}},
 			reading: engine.Reading{Kind: engine.VLLM, Has: engine.HasRunning | engine.HasWaiting | engine.HasTokens, GenerationTokens: 5},
 		}
+		begin(e)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
@@ -147,8 +154,7 @@ func TestEngineThatAnswersJoins(t *testing.T) {
 }
 
 func TestEngineThatStartsLateJoinsSoon(t *testing.T) {
-	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-		e.set(func(e *scripted) { e.down = errRefused })
+	keepFrom(t, func(e *scripted) { e.down = errRefused }, func(s *Scheduler, i *Instance, e *scripted) {
 		i.Failed(Refused, "")
 		time.Sleep(50 * time.Second)
 		state(t, i, Starting)

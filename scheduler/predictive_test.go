@@ -96,9 +96,11 @@ func TestPredictiveHoldsWhatOnlyQueuesInside(t *testing.T) {
 	}
 	eager := prompt("y", 8000)
 	eager.Eager = true
-	if d := s.Pick(eager); d.Verdict != Picked {
+	d := s.Pick(eager)
+	if d.Verdict != Picked {
 		t.Errorf("verdict %v, and it cannot be held", d.Verdict)
 	}
+	d.Reservation.End()
 	rung := 0
 	s.OnFree(func() { rung++ })
 	for n := range placed {
