@@ -141,16 +141,20 @@ func Median(all []Rates) Rates {
 	return m
 }
 
-// alike is the factor that two instances' times for a token and for a step may
-// differ by and be taken for the same.
-const alike = 1.25
+// alike is the factor that two instances' times for a token, a step and the
+// first token of a prompt of so many tokens may differ by and be taken for the
+// same: an engine that is as fast and far away is another.
+const (
+	alike  = 1.25
+	prompt = 500
+)
 
 // Alike is the mean of those like r.
 func Alike(r Rates, all []Rates) Rates {
 	var sum Rates
 	n := 0.0
 	for _, o := range all {
-		if !near(r.Token, o.Token) || !near(r.Step, o.Step) {
+		if !near(r.Token, o.Token) || !near(r.Step, o.Step) || !near(r.Overhead+prompt*r.Token, o.Overhead+prompt*o.Token) {
 			continue
 		}
 		n++

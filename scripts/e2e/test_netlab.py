@@ -173,7 +173,7 @@ def test_a_far_engine_is_none_that_fails(stage):
         print(f"{FAR:.0f} ms away: {took} of {len(load.answers)} requests")
 
         assert load.failed == [] and load.cut == []
-        assert 0 < took < len(load.answers) / ENGINES  # it costs more, and that is all
+        assert 0 < took < 1.3 * len(load.answers) / ENGINES  # it costs more, and that is all
         assert after["state"] == "healthy" and after["changes"] == before["changes"]
 
 

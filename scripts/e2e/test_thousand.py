@@ -158,6 +158,8 @@ def test_a_flapping_fleet(stage):
     assert flapping.faults > 0.8 * FLAPPING * SECONDS / PERIOD
     assert router.metric("penstock_panic") == 0
     assert memory < 50 + 0.25 * INSTANCES
-    assert after[2] < before[2] + 3  # 13 KB of each instance was left once
+    # 13 KB of each instance was left once; the ring of decisions fills, 64
+    # candidates to each of its 1024
+    assert after[2] < before[2] + 3 + 9
     # One that flaps has so many lines a minute (scheduler/ration.go), the others next to none.
     assert said < 18 * FLAPPING + INSTANCES / 10, f"{said} log lines in {took:.0f} s"
