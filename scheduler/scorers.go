@@ -1,6 +1,10 @@
 package scheduler
 
-import "penstock/scheduler/engine"
+import (
+	"math"
+
+	"penstock/scheduler/engine"
+)
 
 // What others have, as they publish it: for comparison, and for who wants it.
 // They read the same index and the same account as our own, which most of them
@@ -35,10 +39,11 @@ func (c *candidate) waiting() float64 {
 
 // backlog is how many seconds the candidate takes for the prompts that it was
 // given. Not the outlook's: that goes when our predictions do, and others know
-// of no predictions.
+// of no predictions. Whole tokens, as they are recorded: a replay has the same
+// ties.
 func (c *candidate) backlog(now int64) float64 {
-	token := c.inst.speed.Rates().Token
-	return c.inst.ahead(now, c.inst.row.work.prompts.Load(), token) * token
+	token := c.inst.rates.Load().Token
+	return math.Trunc(c.inst.ahead(now, c.inst.row.work.prompts.Load(), token)) * token
 }
 
 // span is the lowest value and the highest.
