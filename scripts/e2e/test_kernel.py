@@ -39,7 +39,8 @@ RUNGS = {"sockops": (2, True), "tracepoints": (2, False), "tcp_info": (0, True)}
 def test_counts_are_those_of_what_was_sent(stage, mode):
     keepers, live = RUNGS[mode]
     sim = stage.sim(2)
-    router = stage.router(sim.urls, kernel=mode)
+    # Each has to get its share: predictive sends a chat where its like was.
+    router = stage.router(sim.urls, kernel=mode, policy="round-robin")
     assert router.metric("penstock_kernel_source", mode=mode) == 1
     assert all(a.done for a in asyncio.run(chats(router)))
     dials = router.metric("penstock_instance_dials_total")
@@ -51,9 +52,9 @@ def test_counts_are_those_of_what_was_sent(stage, mode):
     print(mode, *rows(router), sep="\n")
     for row in rows(router):
         assert row["active_connections"] > 0 and row["bytes_in"] > 0
+        assert row["bytes_out"] > CHATS * 100 or not live
         assert row["refused"] == row["timeouts"] == row["unanswered"] == 0
         assert 0 < row["srtt_us"] < 100_000
-    assert sum(row["bytes_out"] for row in rows(router)) > 2 * CHATS * 100 or not live
     sim.kill()
     eventually("they are out", lambda: all(i["state"] == "ejected" for i in router.instances()))
     eventually("nothing is open", lambda: all(r["active_connections"] == 0 for r in rows(router)))

@@ -162,8 +162,11 @@ def test_nobody_stays_behind_a_cut_cable(stage, kernel):
     assert all(a.done for a in answers), [str(a) for a in answers if not a.done][:3]
 
 
-def test_a_far_engine_is_none_that_fails(stage):
-    with fleet(stage) as (lab, sims, router):
+# predictive gives a far engine less, as it should: that it gets its share can only
+# be asked of a policy that knows no times.
+@pytest.mark.parametrize("policy, least", [("least-token", 1 / ENGINES / 4), ("predictive", 0)])
+def test_a_far_engine_is_none_that_fails(stage, policy, least):
+    with fleet(stage, policy=policy) as (lab, sims, router):
         lab.delay(0, FAR)
         before = shown(router, sims[0])
         with Load(router) as load:
@@ -173,7 +176,7 @@ def test_a_far_engine_is_none_that_fails(stage):
         print(f"{FAR:.0f} ms away: {took} of {len(load.answers)} requests")
 
         assert load.failed == [] and load.cut == []
-        assert 0 < took < 1.3 * len(load.answers) / ENGINES  # it costs more, and that is all
+        assert took > least * len(load.answers)
         assert after["state"] == "healthy" and after["changes"] == before["changes"]
 
 
