@@ -325,7 +325,7 @@ func TestRegistrarIsBackAtOnceWhenItsConnectionBreaks(t *testing.T) {
 	for n := range 2 {
 		next := time.Now()
 		until(t, "the loss and the return", func() bool {
-			if count(i, "draining") == n && !time.Now().Before(next) { // the connection was not there yet
+			if count(i, "draining") == n && !time.Now().Before(next) { // it may be back before its loss is noticed
 				between.cut()
 				next = time.Now().Add(time.Second)
 			}
@@ -413,10 +413,8 @@ func TestSecondRegistrarSurvivesTheFirst(t *testing.T) {
 	if r.sched.Named("a") != i || i.State().String() == "draining" {
 		t.Error("the end of the first took it away")
 	}
-	until(t, "the end", func() bool {
-		g.withdraw("a")
-		return r.sched.Named("a") == nil
-	})
+	g.withdraw("a")
+	until(t, "the end", func() bool { return r.sched.Named("a") == nil })
 }
 
 func TestFileOfInstancesIsFollowed(t *testing.T) {

@@ -113,11 +113,11 @@ func (c *endingConn) isOver() bool {
 func (r *registrar) run(ctx context.Context) error {
 	var name string
 	for {
-		said, err := r.announce(ctx)
+		// To its end: one that is broken off may have registered, and nobody would
+		// know what to take back.
+		said, err := r.announce(context.WithoutCancel(ctx))
 		var refused *refusedError
 		switch {
-		case ctx.Err() != nil:
-			return r.withdraw(name)
 		case errors.As(err, &refused) && refused.final():
 			return err
 		case refused != nil:
