@@ -34,7 +34,7 @@ func (s *show) begin() error {
 		s.events[i].sentence = func(*show) string { return told }
 	}
 	s.tell(func(*show) string {
-		return "Chats and a few long documents. Each goes to the engine with the fewest tokens to work on; gpu-4 is half as fast and gets less."
+		return "Chats and a few long documents. Each goes where it is predicted to cost the least time; gpu-4 is half as fast and gets less."
 	})
 	return nil
 }
@@ -44,7 +44,7 @@ func (s *show) burst() error {
 	s.heldMost = 0
 	s.traffic.burst(s.ctx)
 	s.tell(func(s *show) string {
-		return fmt.Sprintf("%d requests at once, more than the engines run. The rest is held in the router, first come first served: %d at most, %d refused.",
+		return fmt.Sprintf("%d requests at once, more than the engines run. The rest is held in the router and decided on again as engines free up: %d at most, %d refused.",
 			burstSize, s.heldMost, s.traffic.read().rejected-before.rejected)
 	})
 	return nil
