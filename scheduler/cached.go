@@ -150,8 +150,12 @@ type evidence struct {
 	found, computed int64
 }
 
-// evidenceFrom is how many prompt tokens are worth a comparison.
-const evidenceFrom = 4000
+const (
+	// evidenceFrom is how many prompt tokens are worth a comparison.
+	evidenceFrom = 4000
+	// mostlyOurs is the share of what the engine looked up that has to be ours.
+	mostlyOurs = 0.7
+)
 
 // compare takes in what an engine says that it found in its cache: an engine
 // that caches nothing, or less than it has room for, is not believed to have
@@ -169,6 +173,10 @@ func (i *Instance) compare(r *engine.Reading) {
 	queries, found := float64(now.queries-e.queries), float64(now.found-e.found)
 	ours := found + float64(now.computed-e.computed)
 	if queries == 0 || ours < evidenceFrom {
+		return
+	}
+	if ours < mostlyOurs*queries { // what others found or missed says nothing of ours
+		*e = now
 		return
 	}
 	truth := ours * float64(now.hits-e.hits) / queries
@@ -190,6 +198,7 @@ func (t *trust) add(believed, truth float64) {
 	if keep := trustOver / b; keep < 1 {
 		b, u = b*keep, u*keep
 	}
+	u = min(u, b) // more than all is no excuse for later
 	t.believed.Store(math.Float64bits(b))
 	t.true.Store(math.Float64bits(u))
 }

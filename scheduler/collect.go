@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"penstock/bpf"
 	"penstock/scheduler/engine"
@@ -89,7 +90,7 @@ func collectHealth(w *telemetry.Writer, all []seen) {
 			w.Int("penstock_instance_transitions_total", int64(n), "instance", i.Name, "to", stateNames[s])
 		}
 	}
-	byReason := func(name, help string, counts func(i *Instance) *[failures]telemetry.Counter) {
+	byReason := func(name, help string, counts func(i *Instance) *[failures]atomic.Uint64) {
 		w.Family(name, "counter", help)
 		for _, i := range all {
 			var sums [failures]uint64 // by the first failure of each name
@@ -103,8 +104,8 @@ func collectHealth(w *telemetry.Writer, all []seen) {
 			}
 		}
 	}
-	byReason("penstock_instance_failures_total", "Failures of the instance, by what it did.", func(i *Instance) *[failures]telemetry.Counter { return &i.failed })
-	byReason("penstock_instance_ejections_total", "Times that the instance was taken out, by the failure that did it.", func(i *Instance) *[failures]telemetry.Counter { return &i.ejected })
+	byReason("penstock_instance_failures_total", "Failures of the instance, by what it did.", func(i *Instance) *[failures]atomic.Uint64 { return &i.failed })
+	byReason("penstock_instance_ejections_total", "Times that the instance was taken out, by the failure that did it.", func(i *Instance) *[failures]atomic.Uint64 { return &i.ejected })
 }
 
 func collectScrapes(w *telemetry.Writer, all []seen) {

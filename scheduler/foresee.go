@@ -10,6 +10,6 @@ func (s *Scheduler) Foresee(i *Instance, now int64) float64 {
 	prompt, output := s.prompt.value(), s.output.Usual(firstOutput)
 	c := candidate{inst: i, load: i.load(s.requestTokens())}
 	c.full = i.full()
-	c.foresee(&Query{PromptTokens: int(prompt), MaxTokens: -1, Now: now}, output, s.patience, usual{fresh: float64(prompt), output: output})
+	c.foresee(&Query{PromptTokens: int(prompt), MaxTokens: -1, Now: now}, output, s.patience, usual{fresh: float64(prompt), output: output}, &rumour{}, 0)
 	return c.ttft
 }

@@ -17,7 +17,8 @@ type ring struct {
 	before [points]uint8
 }
 
-func (r *ring) init(name string) {
+func newRing(name string) *ring {
+	r := new(ring)
 	h := xxh3.HashString(name)
 	for n := range r.places {
 		h = next(h)
@@ -28,6 +29,7 @@ func (r *ring) init(name string) {
 		n, _ := slices.BinarySearch(r.places[:], uint64(part)<<56)
 		r.before[part] = uint8(min(n, points-1))
 	}
+	return r
 }
 
 // clockwise is how far it is from key to the next of the places.

@@ -91,8 +91,7 @@ func TestThereIsAlwaysAPlace(t *testing.T) {
 }
 
 func TestNextPlaceIsTheNearestClockwise(t *testing.T) {
-	var r ring
-	r.init("a")
+	r := newRing("a")
 	p := &r.places
 	keys := []uint64{0, p[0], p[0] + 1, p[points-1], p[points-1] + 1, math.MaxUint64}
 	for x := range uint64(1000) {

@@ -110,7 +110,7 @@ func (i *Instance) Succeeded() {
 // answer goes on, does it speak against the instance.
 func (i *Instance) Errored() {
 	h := &i.health
-	i.failed[BadStatus].Inc()
+	i.failed[BadStatus].Add(1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n, moved, now := h.errs.Add(1), i.row.moved.Load(), time.Now()
@@ -143,7 +143,7 @@ func (i *Instance) settled() {
 // fault is Failed with the evidence in words.
 func (i *Instance) fault(f Failure, evidence string) {
 	h := &i.health
-	i.failed[f].Inc()
+	i.failed[f].Add(1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := h.inRow.Add(1)
@@ -174,10 +174,13 @@ func (f *fleet) threshold() int {
 
 // eject takes the instance out. The caller holds health.mu.
 func (i *Instance) eject(f Failure, evidence string) {
-	i.ejected[f].Inc()
+	i.ejected[f].Add(1)
 	i.health.flaps++
 	i.health.why.Store(uint32(f))
-	i.doubt() // what it said before it went means nothing when it is back
+	i.doubt()         // what it said before it went means nothing when it is back
+	if f == Refused { // the process has gone, and its cache
+		i.lost()
+	}
 	i.become(Ejected, evidence)
 }
 

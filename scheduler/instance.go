@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"penstock/scheduler/engine"
 	"penstock/scheduler/predict"
@@ -17,32 +18,37 @@ import (
 // Instance is one engine process behind one address. Its identity never
 // changes; the rest is atomics and a health with a lock of its own.
 type Instance struct {
+	row row
+	_   [lineSize - unsafe.Sizeof(row{})%lineSize]byte
+
+	// What decisions read and requests do not write: a few lines, so that a
+	// fleet of hundreds is looked through quickly by a CPU that did something else.
+	options  options
+	rates    atomic.Pointer[predict.Rates] // as they are shared with those alike
+	trust    trust
+	draining atomic.Uint32 // drainAsked, drainRemoved
+	ramp     ramp
+	slot     prefix.Slot // in the scheduler's index
+	said     said
+	health   health // its beginning
+
 	Name   string // unique
 	URL    string // http://host:port
 	Host   string // the Host header
 	APIKey string // goes to the engine; empty: none
 
-	options  options
-	address  address
-	draining atomic.Uint32 // drainAsked, drainRemoved
-	kept     bool          // has a keeper; fleet.mu guards it
-	wanted   bool          // some source names it; fleet.mu guards it
+	address address
+	kept    bool // has a keeper; fleet.mu guards it
+	wanted  bool // some source names it; fleet.mu guards it
 
-	row    row
-	said   said
 	speed  predict.Speed
-	rates  atomic.Pointer[predict.Rates] // as they are shared with those alike; nil: its own
-	ramp   ramp
-	health health
 	wire   *wire
 	strand strand
 
-	ring        ring        // its places, for chwbl
-	slot        prefix.Slot // in the scheduler's index
-	sized       int64       // the KV capacity that it was given there, in tokens; the keeper's
+	ring        *ring // its places, for chwbl
+	sized       int64 // the KV capacity that it was given in the index, in tokens; the keeper's
 	cacheSaid   evidence
 	tellsCached atomic.Bool // in the usage of its answers
-	trust       trust
 
 	signals  [signalCount]signal
 	evidence atomic.Pointer[string] // what people have to know of them; nil: nothing
@@ -53,24 +59,24 @@ type Instance struct {
 	heardAt  atomic.Int64           // when the report in said was asked for, ns since 1970; 0: never
 	outdated atomic.Bool            // it said that it serves something else
 
-	picked       telemetry.Counter
-	failed       [failures]telemetry.Counter
-	ejected      [failures]telemetry.Counter
+	failed       [failures]atomic.Uint64
+	ejected      [failures]atomic.Uint64
 	scrapes      *telemetry.Histogram
-	scrapeErrors telemetry.Counter
+	scrapeErrors atomic.Uint64
 
 	log   *slog.Logger
 	fleet *fleet
 	free  func() // tells whoever holds requests that there may be room
+	lost  func() // what it had cached
 	kick  chan struct{}
 }
 
 // options are what may be said of an instance beside its URL. A URL whose
 // options change is another instance.
 type options struct {
+	maxInFlight  int64 // 0: learned; first: decisions read it
 	name, apiKey string
 	engine       engine.Kind
-	maxInFlight  int64 // 0: learned
 }
 
 // check says what is wrong with the configuration of an instance, and returns
@@ -116,7 +122,8 @@ func (s *Scheduler) newInstance(cfg InstanceConfig) *Instance {
 		}
 		i.models.Store(&models)
 	}
-	i.ring.init(i.Name)
+	i.ring = newRing(i.Name)
+	i.lost = func() { s.cached.Clear(i.slot) }
 	i.doubt()
 	i.begin(s.typical.Load())
 	s.openCache(i)

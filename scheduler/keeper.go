@@ -227,6 +227,7 @@ func (k *keeper) watch(now time.Time) {
 func (k *keeper) scrape(ctx context.Context) {
 	i := k.inst
 	before, ended, streams := i.row.inFlight.Load(), i.row.ended.Load(), i.row.streams.Load()
+	given := k.sched.given.Load()
 	tokens := k.reading.GenerationTokens
 	k.readAt = time.Now()
 	err := k.engine.Scrape(ctx, &k.reading)
@@ -255,6 +256,7 @@ func (k *keeper) scrape(ctx context.Context) {
 	k.has = k.reading.Has
 	k.judge.heard(i, &k.reading, min(streams, i.row.streams.Load()), now)
 	i.report(&k.reading, before, ended)
+	i.said.given.Store(given)
 	k.trust(now)
 	if k.reading.Asleep && k.inst.attended() {
 		i.rest("asleep")
@@ -264,7 +266,7 @@ func (k *keeper) scrape(ctx context.Context) {
 // unread deals with a scrape that failed. Metrics are no condition for getting
 // requests: after a few misses our own account has to do.
 func (k *keeper) unread(err error) {
-	k.inst.scrapeErrors.Inc()
+	k.inst.scrapeErrors.Add(1)
 	k.judge.missed(err)
 	k.badScrapes++
 	if k.badScrapes == badScrapes {

@@ -11,18 +11,24 @@ const stepsLearned = 16
 
 // learnFirst takes in the time of a first token.
 func (r *Reservation) learnFirst(now int64) {
-	r.steps = steps{at: now, computed: r.inst.row.work.computed.Load()}
-	if r.odd {
-		return
+	if r.wait.answer == 0 {
+		r.steps = steps{at: now, computed: r.inst.row.work.computed.Load()}
 	}
+	if !r.odd {
+		r.learnPrompt(now)
+	}
+}
+
+// learnPrompt takes in that its first token came now.
+func (r *Reservation) learnPrompt(now int64) {
 	took := seconds(now - r.at)
 	if r.ttft > 0 {
 		r.sched.ttftErrors.Note(r.ttft, took)
 	}
-	sp, tokens := &r.inst.speed, r.ahead+float64(r.fresh)
+	sp := &r.inst.speed
 	was := sp.Known()
-	sp.FirstToken(tokens, r.step, took)
-	r.sched.pool.FirstToken(tokens, r.step, took)
+	sp.FirstToken(float64(r.fresh), r.ahead, r.step, took)
+	r.sched.pool.FirstToken(float64(r.fresh), r.ahead, r.step, took)
 	n := r.sched.firsts.Add(1)
 	if n <= sharedEvery || !was && sp.Known() || n%uint64(max(len(r.sched.Instances()), sharedEvery)) == 0 {
 		r.sched.share(now)
@@ -81,19 +87,42 @@ func (s *Scheduler) share(now int64) {
 	}
 }
 
+// learnWhole takes in the time of an answer that came in one piece. One of a
+// token, or of none, is as good as a first token; of a long one nearly all of the
+// time went into its steps.
+func (r *Reservation) learnWhole(now int64) {
+	if r.wait.answer == 0 || r.wait.opaque || r.refused || !r.begun {
+		return
+	}
+	switch each := (seconds(now-r.at) - r.ttft) / float64(max(r.produced, 1)); {
+	case r.produced <= 1:
+		if r.expected <= 1 { // else nobody counted
+			r.learnPrompt(now)
+		}
+	case r.produced >= stepsLearned && each > 0:
+		w := &r.inst.row.work
+		r.learnStep(r.at, now, float64(w.computed.Load()-r.steps.computed-r.fresh)/float64(r.produced), each)
+	}
+}
+
 // learnSteps takes in how fast a stream's tokens come.
 func (r *Reservation) learnSteps(now int64) {
 	n := r.produced - r.steps.produced
-	if n < stepsLearned || r.odd || now <= r.steps.at {
+	if n < stepsLearned || r.odd || r.wait.answer > 0 || now <= r.steps.at {
 		return
 	}
-	w := &r.inst.row.work
-	computed := w.computed.Load()
-	for _, sp := range [...]*predict.Speed{&r.inst.speed, &r.sched.pool} {
-		sp.Steps(r.steps.at, now, float64(w.answers.Load()), float64(w.context.Load()),
-			float64(computed-r.steps.computed)/float64(n), seconds(now-r.steps.at)/float64(n))
-	}
+	computed := r.inst.row.work.computed.Load()
+	r.learnStep(r.steps.at, now, float64(computed-r.steps.computed)/float64(n), seconds(now-r.steps.at)/float64(n))
 	r.steps = steps{at: now, produced: r.produced, computed: computed}
+}
+
+// learnStep takes in how long each step took, and how much of prompts was
+// computed in it.
+func (r *Reservation) learnStep(from, to int64, prompt, each float64) {
+	w := &r.inst.row.work
+	for _, sp := range [...]*predict.Speed{&r.inst.speed, &r.sched.pool} {
+		sp.Steps(from, to, float64(w.answers.Load()), float64(w.context.Load()), prompt, each)
+	}
 }
 
 // begin takes the instance for one of these rates, until it is known better.

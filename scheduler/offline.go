@@ -12,6 +12,7 @@ func (s *Scheduler) Tell(i *Instance, r *engine.Reading) {
 	s.sizeCache(i, r)
 	i.compare(r)
 	i.report(r, i.row.inFlight.Load(), i.row.ended.Load())
+	i.said.given.Store(s.given.Load())
 	i.said.live.Store(uint32(r.Has))
 	for n := range i.signals {
 		if bit := signalSources[n].has; bit != 0 && r.Has.Has(bit) {

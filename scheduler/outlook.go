@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"math"
+	"time"
 
 	"penstock/scheduler/engine"
 )
@@ -37,7 +38,7 @@ type usual struct{ fresh, output float64 }
 // take, what those under way lose by it, and what those to come do. An answer's
 // time counts by its tokens' mean distance: a reader minds patience times that
 // as much as the wait for the first.
-func (c *candidate) foresee(q *Query, output, patience float64, others usual) {
+func (c *candidate) foresee(q *Query, output, patience float64, others usual, heard *rumour, given uint64) {
 	i := c.inst
 	rates, w := i.rates.Load(), &i.row.work
 	prompt := float64(q.PromptTokens)
@@ -45,11 +46,10 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual) {
 	// A tie counts like a block in the cache: enough among equals.
 	c.fresh = min(max(prompt-c.found*i.trust.share()-float64(c.ties)*usualBlock, leastFresh), max(prompt, 1))
 	answers, context := float64(w.answers.Load()), float64(w.context.Load())
-	if c.load.foreign > 0 {
-		answers += float64(c.load.foreign)
-		context += float64(c.load.foreign) * (others.fresh + others.output/2)
-	}
-	left := float64(i.row.decode.Load()) + float64(c.load.foreign)*others.output/2
+	foreign, waiting := heard.now(&c.load, given-i.said.given.Load())
+	answers += foreign
+	context += foreign * (others.fresh + others.output/2)
+	left := float64(i.row.decode.Load()) + foreign*others.output/2
 	arrivals := w.arrivals.perSecond(q.Now)
 	idle := max(1-w.load.perSecond(q.Now)/1e6, leastIdle)
 
@@ -59,17 +59,17 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual) {
 	}
 	c.prompts = w.prompts.Load()
 	c.head = rates.Overhead + c.under
-	c.ahead = i.ahead(q.Now, c.prompts, rates.Token) + float64(c.load.waiting)*others.fresh
+	c.ahead = i.ahead(q.Now, c.prompts, rates.Token) + waiting*others.fresh
 	c.busy = c.fresh * rates.Token
 	size, used := i.room()
 	c.short = 0
 	if answers > 0 {
-		c.short = max(used+c.fresh+output-size, 0) / max(used, 1) * left / answers * c.step
+		c.short = max(used+min(c.fresh+output, size)-size, 0) / max(used, 1) * left / answers * c.step
 		if c.full {
 			c.short = max(c.short, left/answers*c.step/answers)
 		}
 	}
-	c.wait = c.ahead*rates.Token + c.short
+	c.wait = c.ahead*rates.Ahead + c.short
 	c.ttft = rates.Overhead + c.wait + c.busy + c.under
 
 	// Prompts that are computed in between stretch every step.
@@ -128,6 +128,33 @@ func (i *Instance) room() (size, used float64) {
 // be decided on, so that to hold it would only idle the engine: with a prompt
 // under way it wants the next, and what takes it no longer than a request takes
 // to come to it.
-func (c *candidate) ready() bool {
-	return c.short == 0 && !c.full && (c.prompts < 2*onePrompt || c.wait <= c.head)
+func (c *candidate) ready() bool { return c.short == 0 && c.open() }
+
+// open is ready, whatever room in the KV cache the request needs.
+func (c *candidate) open() bool {
+	return !c.full && (c.prompts < 2*onePrompt || c.wait-c.short <= c.head)
+}
+
+// roomy says whether it is open to a usual request.
+func (c *candidate) roomy(others usual) bool {
+	size, used := c.inst.room()
+	return c.open() && (used+others.fresh+others.output <= size || c.under == 0)
+}
+
+const (
+	// leastHeld is how long an instance is left alone at least that should take
+	// nothing, and overdue after how many times the wait that was predicted.
+	leastHeld = 100 * time.Millisecond
+	overdue   = 2
+)
+
+// overdue says whether an instance was given nothing for much longer than the
+// request was to wait for it: what is predicted there is not so, and to hold the
+// request could be for ever.
+func (c *candidate) overdue(q *Query) bool {
+	if q.Held == 0 {
+		return false
+	}
+	since := max(q.Held, c.inst.row.given.Load())
+	return seconds(q.Now-since) > max(overdue*c.wait, leastHeld.Seconds())
 }

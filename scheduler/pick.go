@@ -41,11 +41,11 @@ func (s *Scheduler) Pick(q *Query) Decision {
 
 func (s *Scheduler) pick(q *Query, sc *scratch) Decision {
 	turn := s.turn.Add(1)
-	for range reservations {
+	for range reservations { // each time what others have changed meanwhile
 		snap := s.snapshot.Load()
 		serving, known := snap.serving(q.Model, q.PromptTokens)
 		sc.sort(serving, q, s.requestTokens())
-		from := sc.usable
+		from, now := sc.usable, len(sc.usable)
 		switch {
 		case len(from) > 0:
 			if s.waits(q) {
@@ -72,14 +72,18 @@ func (s *Scheduler) pick(q *Query, sc *scratch) Decision {
 			return Decision{Verdict: Hopeless, Policy: s.policy.name, TTFT: soonest}
 		}
 		if s.waits(q) && !c.ready() {
-			d.Verdict = Full
-			d.Saturated = !slices.ContainsFunc(from, func(c candidate) bool { return c.ready() })
-			return d
+			if !c.overdue(q) {
+				d.Verdict = Full
+				d.Saturated = s.saturated(from)
+				return d
+			}
+			if c.full && now > 0 { // that could be for ever
+				d, c = s.choose(q, turn, sc, from[:now])
+			}
 		}
 		var ok bool
 		if d.Reservation, ok = s.reserve(sc, c, q); ok {
 			d.Verdict = Picked
-			d.Instance.picked.Inc()
 			return d
 		}
 	}
@@ -96,18 +100,30 @@ func (s *Scheduler) Elsewhere(q *Query, i *Instance) bool {
 }
 
 // waits says whether the request may be held for a better place.
-func (s *Scheduler) waits(q *Query) bool { return s.policy.waits && s.cfg.Late && !q.Eager }
+func (s *Scheduler) waits(q *Query) bool {
+	return s.policy.waits && s.cfg.Late && !q.Eager && !s.ttftErrors.Bad()
+}
+
+// saturated says whether a usual request would wait for each of them too.
+func (s *Scheduler) saturated(from []candidate) bool {
+	others := s.usual()
+	return !slices.ContainsFunc(from, func(c candidate) bool { return c.roomy(others) })
+}
 
 // hopeless is the least time to a first token, in seconds, if that is too long
 // for what was promised; else 0. A request that an instance had already is not
-// given up.
+// given up, nor one for which an instance has idled for long: who never tries
+// never learns that it is quick again.
 func (s *Scheduler) hopeless(q *Query, from []candidate) float64 {
 	left := int64(s.cfg.SLO.TTFT) - (q.Now - q.Arrived)
 	if s.cfg.SLO.TTFT == 0 || q.Arrived == 0 || q.Tried.Len() > 0 || !s.policy.outlook || s.ttftErrors.Bad() {
 		return 0
 	}
 	soonest := from[soonestOf(from)].ttft
-	if soonest <= seconds(left) {
+	idle := func(c candidate) bool {
+		return c.load.requests == 0 && !c.full && q.Now-c.inst.row.given.Load() > int64(freshFor)
+	}
+	if soonest <= seconds(left) || slices.ContainsFunc(from, idle) {
 		return 0
 	}
 	return soonest
@@ -157,10 +173,15 @@ func (s *Scheduler) choose(q *Query, turn uint64, sc *scratch, from []candidate)
 	return d, c
 }
 
+// usual is what requests are like of which nothing else is known.
+func (s *Scheduler) usual() usual {
+	return usual{fresh: float64(s.prompt.value()), output: s.output.Usual(firstOutput)}
+}
+
 func (s *Scheduler) foresee(q *Query, output float64, from []candidate) {
-	others := usual{fresh: float64(s.prompt.value()), output: s.output.Usual(firstOutput)}
+	others, heard, given := s.usual(), hear(from), s.given.Load()
 	for n := range from {
-		from[n].foresee(q, output, s.patience, others)
+		from[n].foresee(q, output, s.patience, others, &heard, given)
 	}
 }
 

@@ -24,3 +24,27 @@ func BenchmarkPick(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPickCold is the decision of a CPU that did something else meanwhile:
+// what it reads of the instances is in no cache near it.
+func BenchmarkPickCold(b *testing.B) {
+	other := make([]byte, 64<<20)
+	for _, n := range []int{16, 200} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s, _ := recorded(b, n, "predictive", false)
+			q := ask("m")
+			for range b.N {
+				b.StopTimer()
+				for i := 0; i < len(other); i += 64 {
+					other[i]++
+				}
+				q.Rand = next(q.Rand)
+				b.StartTimer()
+				d := s.Pick(q)
+				b.StopTimer()
+				d.Reservation.End()
+				b.StartTimer()
+			}
+		})
+	}
+}

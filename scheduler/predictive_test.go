@@ -20,8 +20,8 @@ func speeds(t testing.TB, rates ...predict.Rates) *Scheduler {
 }
 
 var (
-	fast = predict.Rates{Overhead: 0.03, Token: 0.0002, Step: 0.01, Answer: 10e-6, Context: 39e-9}
-	slow = predict.Rates{Overhead: 0.03, Token: 0.002, Step: 0.05, Answer: 10e-6, Context: 39e-9}
+	fast = predict.Rates{Overhead: 0.03, Token: 0.0002, Ahead: 0.0002, Step: 0.01, Answer: 10e-6, Context: 39e-9}
+	slow = predict.Rates{Overhead: 0.03, Token: 0.002, Ahead: 0.002, Step: 0.05, Answer: 10e-6, Context: 39e-9}
 )
 
 // prompt is a query of so many tokens of a text.
@@ -276,6 +276,23 @@ func TestEqualsGetEqualShares(t *testing.T) {
 	for i, n := range got {
 		if n < 50 || n > 150 {
 			t.Errorf("%s got %d of 400", i.Name, n)
+		}
+	}
+}
+
+// Who leaves before the first byte has had its prompt computed, most likely.
+func TestLeavingIsNotFree(t *testing.T) {
+	for _, left := range []bool{false, true} {
+		s := speeds(t, fast)
+		q := prompt("x", 50_000)
+		q.Key = 7
+		d := pick(t, s, q)
+		if left {
+			d.Reservation.Leave()
+		}
+		d.Reservation.End()
+		if got := s.service.of(7); (got != 0) != left {
+			t.Errorf("left %v: charged %d", left, got)
 		}
 	}
 }

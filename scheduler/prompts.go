@@ -14,18 +14,18 @@ const firstSpeed = 500
 // byte of: how long that may take, and how fast it gets through their prompts.
 // All of it is added up by the requests, and read by the keeper.
 type prompts struct {
+	// What the speed is learned from: streams, whose first byte tells when the
+	// prompt was done. A whole answer's time is not its prompt's.
+	since atomic.Int64 // when the first of them that is under way came, ns
+	last  atomic.Int64 // when one was done, ns
+	timed atomic.Int64 // under way
+	busy  atomic.Int64 // ns spent so far with any under way, up to last
+	done  atomic.Int64 // tokens of those done
+
 	underWay atomic.Int64
 	opaque   atomic.Int64 // of them, those whose work their text does not tell
 	lengths  sizes        // tokens of the prompts
 	answers  sizes        // tokens at most of those answers that come in one piece
-
-	// What the speed is learned from: streams, whose first byte tells when the
-	// prompt was done. A whole answer's time is not its prompt's.
-	timed atomic.Int64 // under way
-	since atomic.Int64 // when the first of them came, ns
-	last  atomic.Int64 // when one was done, ns
-	busy  atomic.Int64 // ns spent so far with any under way, up to last
-	done  atomic.Int64 // tokens of those done
 }
 
 // wait is what one request adds to prompts, from its beginning to its first

@@ -26,7 +26,7 @@ func (r *rate) add(n, now int64) {
 // turn begins a new page, if it is time.
 func (r *rate) turn(now int64) {
 	page, at := r.page.Load(), now>>rateBits
-	if page == at || !r.page.CompareAndSwap(page, at) {
+	if at <= page || !r.page.CompareAndSwap(page, at) {
 		return
 	}
 	n := r.current.Swap(0)

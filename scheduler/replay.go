@@ -124,7 +124,7 @@ func (r *Replay) instance(name string) *Instance {
 		clear(r.instances)
 	}
 	i := &Instance{Name: name}
-	i.ring.init(name)
+	i.ring = newRing(name)
 	r.instances[name] = i
 	return i
 }

@@ -5,10 +5,13 @@ import "penstock/scheduler/engine"
 // mostUsage bounds a usage that is none.
 const mostUsage = 1e6
 
+// mostRequests bounds what an engine may say that it has.
+const mostRequests = 1 << 16
+
 // report publishes what the engine said, but for which of it is believed. before
 // and ended are our account's words of when it was asked.
 func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
-	running, waiting := int64(r.Running), int64(r.Waiting)
+	running, waiting := min(int64(r.Running), mostRequests), min(int64(r.Waiting), mostRequests)
 	mine := max(before, i.row.inFlight.Load())
 	i.said.running.Store(running)
 	i.said.waiting.Store(waiting)

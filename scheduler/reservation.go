@@ -16,7 +16,9 @@ type Reservation struct {
 	key      int32
 	at       int64 // Query.Now
 	begun    bool
-	odd      bool // its times teach nothing
+	odd      bool // its first byte teaches nothing
+	refused  bool // what it got is no answer
+	left     bool // the client did not wait for it
 	wait     wait
 
 	fresh       int64   // prompt tokens to compute
@@ -55,8 +57,11 @@ func (s *Scheduler) reserve(sc *scratch, c *candidate, q *Query) (Reservation, b
 		at: q.Now, wait: q.wait(), fresh: int64(c.fresh), found: int64(c.found), ahead: c.ahead, step: c.under, ttft: c.ttft,
 	}
 	r.expected = r.decode
+	r.steps.computed = i.row.work.computed.Load()
 	r.odd = !r.wait.timed()
+	s.given.Add(1)
 	i.row.sent.Add(1)
+	i.row.given.Store(q.Now)
 	i.row.prefill.Add(r.prefill)
 	i.row.prompts.begin(r.wait, q.Now)
 	w := &i.row.work
@@ -70,6 +75,9 @@ func (s *Scheduler) reserve(sc *scratch, c *candidate, q *Query) (Reservation, b
 		r.queued, r.prompt = int64(float64(r.fresh)*share), int64(onePrompt*share)
 		w.answers.Add(1)
 	}
+	if r.wait.opaque || r.wait.answer > 0 && r.expected <= 1 {
+		r.prompt = 0 // whether it keeps others waiting, nothing tells: prompts alone are computed many at a time
+	}
 	w.fresh.Add(r.queued)
 	w.prompts.Add(r.prompt)
 	s.prompt.add(r.fresh)
@@ -79,12 +87,15 @@ func (s *Scheduler) reserve(sc *scratch, c *candidate, q *Query) (Reservation, b
 	return r, true
 }
 
-// Forget says that what became of the request teaches nothing of how fast its
-// instance is: it is answered with an error, say.
+// Forget says that what the request gets is no answer: an error, say. It teaches
+// nothing of how fast the instance is, how long answers are or what is cached.
 func (r *Reservation) Forget() {
-	r.odd = true
+	r.odd, r.refused = true, true
 	r.noteFirst(-1)
 }
+
+// Leave says that the client did not wait for what was computed for it.
+func (r *Reservation) Leave() { r.left = true }
 
 // FirstByte notes that the answer begins to come: the prompt is done. now is on
 // the clock of Query.Now.
@@ -95,13 +106,15 @@ func (r *Reservation) FirstByte(now int64) {
 	r.begun = true
 	r.noteFirst(now - r.at)
 	row := &r.inst.row
-	row.prompts.end(r.wait, now, true)
+	row.prompts.end(r.wait, now, !r.refused)
 	row.prefill.Add(-r.prefill)
 	row.decode.Add(r.decode)
 	row.streams.Add(1)
 	row.moved.Add(1)
-	row.work.computed.Add(r.fresh)
-	row.work.found.Add(r.found)
+	if !r.refused {
+		row.work.computed.Add(r.fresh)
+		row.work.found.Add(r.found)
+	}
 	r.computed()
 	if r.wait.answer == 0 {
 		row.work.answers.Add(1)
@@ -120,14 +133,15 @@ func (r *Reservation) computed() {
 }
 
 // Cached notes how many prompt tokens the engine says that it found in its
-// cache; 0 counts only of one that has said more before.
+// cache; 0 counts only of one that has said more before. It may say anything:
+// what is not in the prompt it did not find.
 func (r *Reservation) Cached(tokens int) {
 	i := r.inst
 	if i == nil || tokens < 0 || tokens == 0 && !i.tellsCached.Load() {
 		return
 	}
 	i.tellsCached.Store(true)
-	i.trust.add(float64(r.found), float64(tokens))
+	i.trust.add(float64(r.found), float64(min(int64(tokens), r.prefill)))
 }
 
 // Believed is how many prompt tokens the instance was thought to have cached.
@@ -167,6 +181,13 @@ func (r *Reservation) Tokens(n int, now int64) {
 	r.learnSteps(now)
 }
 
+// Answered notes that the answer is whole, and has so many tokens; 0: nobody
+// said. now is on the clock of Query.Now.
+func (r *Reservation) Answered(tokens int, now int64) {
+	r.Tokens(tokens-int(r.produced), now)
+	r.learnWhole(now)
+}
+
 // End gives the place back. A reservation ends once.
 func (r *Reservation) End() {
 	i := r.inst
@@ -182,15 +203,22 @@ func (r *Reservation) End() {
 	if r.begun {
 		i.row.streams.Add(-1)
 		i.row.decode.Add(-r.decode)
-		r.sched.output.Note(r.like, int(r.prefill), int(r.produced))
-		r.sched.remembered(i, r.blocks, int(r.produced)/r.blockTokens)
 	} else {
 		r.noteFirst(-1)
 		r.computed()
 		i.row.prompts.end(r.wait, 0, false)
 		i.row.prefill.Add(-r.prefill)
+	}
+	if r.begun && !r.refused {
+		if r.produced > 0 { // else nobody counted
+			r.sched.output.Note(r.like, int(r.prefill), int(r.produced))
+		}
+		r.sched.remembered(i, r.blocks, int(r.produced)/r.blockTokens)
+	} else {
 		r.sched.cached.Undo(r.cached)
-		r.sched.service.charge(r.key, -promptCost*r.fresh)
+		if !r.left { // for who leaves, the engine may have computed all of it
+			r.sched.service.charge(r.key, -promptCost*r.fresh)
+		}
 	}
 	if less := r.expected - r.produced; less > 0 {
 		r.sched.service.charge(r.key, -answerCost*less)

@@ -26,6 +26,7 @@ type Scheduler struct {
 	wire     wire
 	snapshot atomic.Pointer[snapshot]
 	turn     atomic.Uint64
+	given    atomic.Uint64 // requests ever, to any instance
 	onFree   atomic.Pointer[func()]
 
 	output  predict.Output // tokens of an answer

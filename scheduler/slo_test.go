@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -48,5 +49,43 @@ func TestPatienceIsTheSLOs(t *testing.T) {
 		if got := c.o.patience(); got != c.want {
 			t.Errorf("%+v: %v, want %v", c.o, got, c.want)
 		}
+	}
+}
+
+// Predictions that let nobody in would never be put right.
+func TestWhoWasSlowOnceIsTriedAgain(t *testing.T) {
+	s := fleetOf(t, 4, "predictive", func(c *Config) { c.SLO = SLO{TTFT: 2 * time.Second, ITL: 100 * time.Millisecond} })
+	for _, i := range s.Instances() {
+		i.begin(&fast)
+		i.says(0, 0)
+	}
+	now := int64(0)
+	for n := range 400 { // all first tokens take 6 s for a while: a switch is being restarted
+		now += sec / 5
+		q := prompt(fmt.Sprint("p", n), 500)
+		q.Now, q.Arrived = now, now
+		d := s.Pick(q)
+		if d.Verdict != Picked {
+			t.Logf("after %d slow answers: verdict %d", n, d.Verdict)
+			break
+		}
+		d.Reservation.FirstByte(now + 6*sec)
+		d.Reservation.End()
+	}
+	refused := 0
+	for n := range 24 * 60 { // a day later, one a minute
+		now += 60 * sec
+		q := prompt(fmt.Sprint("q", n), 500)
+		q.Now, q.Arrived = now, now
+		d := s.Pick(q)
+		if d.Verdict == Hopeless {
+			refused++
+			continue
+		}
+		d.Reservation.FirstByte(now + sec/8)
+		d.Reservation.End()
+	}
+	if refused > 10 {
+		t.Errorf("%d of %d requests of the next day are refused: the fleet is idle and well, and nobody may find out", refused, 24*60)
 	}
 }

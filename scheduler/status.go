@@ -45,7 +45,7 @@ func (i *Instance) Status() Status {
 	state, reason, _ := i.standing()
 	s := Status{
 		State: state, Reason: reason, Engine: *i.kind.Load(),
-		Known: i.live() & (engine.HasRunning | engine.HasWaiting | engine.HasKVUsage), InFlight: int(i.row.inFlight.Load()), PrefillTokens: int(i.row.prefill.Load()), Requests: i.picked.Load(),
+		Known: i.live() & (engine.HasRunning | engine.HasWaiting | engine.HasKVUsage), InFlight: int(i.row.inFlight.Load()), PrefillTokens: int(i.row.prefill.Load()), Requests: i.row.sent.Load(),
 	}
 	if s.Known.Has(engine.HasRunning) {
 		s.Running = int(i.said.running.Load())

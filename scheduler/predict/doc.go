@@ -8,7 +8,8 @@
 //
 // Nothing here has a constant of any model or GPU: an engine is a line through
 // what it did. A first token comes after a fixed time, a time for each token
-// that is computed before it, and a part of a step under way; a step takes a
+// of its own prompt, one for each of the prompts ahead, and a part of a step
+// under way; a step takes a
 // fixed time, a time for each answer in it, for each token that these look back
 // on, and for each prompt token computed within it.
 //

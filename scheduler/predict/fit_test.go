@@ -18,29 +18,33 @@ type engine struct {
 	Rates
 	dice  *rand.Rand
 	noise float64
+	ahead []float64 // tokens of others before each prompt, in turn
 	at    int64
 }
 
 func (e *engine) teach(s *Speed, n int) {
 	off := func() float64 { return math.Exp(e.noise * e.dice.NormFloat64()) }
-	for range n {
+	for n := range n {
 		answers, context := float64(e.dice.IntN(100)), float64(e.dice.IntN(100_000))
 		step := e.StepTime(answers, context)
-		tokens := 50 + e.dice.ExpFloat64()*2000
-		s.FirstToken(tokens, step, (e.Overhead+tokens*e.Token+step)*off())
+		own, ahead := 50+e.dice.ExpFloat64()*2000, 0.0
+		if len(e.ahead) > 0 {
+			ahead = e.ahead[n%len(e.ahead)]
+		}
+		s.FirstToken(own, ahead, step, (e.Overhead+own*e.Token+ahead*e.Ahead+step)*off())
 		prompt := float64(e.dice.IntN(3)) * e.dice.ExpFloat64() * 50
 		e.at += 1e9
 		s.Steps(e.at-1e9, e.at, answers, context, prompt, (step+prompt*e.Token)*off())
 	}
 }
 
-var h100 = Rates{Overhead: 0.03, Token: 0.0002, Step: 0.01, Answer: 10e-6, Context: 39e-9}
+var h100 = Rates{Overhead: 0.03, Token: 0.0002, Ahead: 0.0002, Step: 0.01, Answer: 10e-6, Context: 39e-9}
 
 func TestLearnsWhatAnEngineIs(t *testing.T) {
 	for _, truth := range []Rates{
 		h100,
-		{Overhead: 0.065, Token: 49e-6, Step: 0.02, Answer: 25e-6, Context: 39e-9},
-		{Overhead: 0.04, Token: 0.004, Step: 0.2, Answer: 0.004, Context: 870e-9}, // a CPU
+		{Overhead: 0.065, Token: 49e-6, Ahead: 49e-6, Step: 0.02, Answer: 25e-6, Context: 39e-9},
+		{Overhead: 0.04, Token: 0.004, Ahead: 0.004, Step: 0.2, Answer: 0.004, Context: 870e-9}, // a CPU
 	} {
 		var s Speed
 		s.Begin(Typical)
@@ -59,6 +63,24 @@ func TestLearnsWhatAnEngineIs(t *testing.T) {
 	}
 }
 
+// Some compute prompts one after the other, some side by side: what those ahead
+// cost is learned apart from what its own does.
+func TestLearnsWhatPromptsAheadCost(t *testing.T) {
+	for _, ahead := range []float64{1, 0.1, 0} {
+		truth := h100
+		truth.Ahead *= ahead
+		var s Speed
+		s.Begin(Typical)
+		e := engine{Rates: truth, dice: rand.New(rand.NewPCG(1, 2)), noise: 0.1, ahead: []float64{0, 500, 3000}}
+		e.teach(&s, 300)
+		got := s.Rates()
+		within(t, "own", 1000*got.Token, 1000*truth.Token, 0.1)
+		if miss := 3000 * (got.Ahead - truth.Ahead); math.Abs(miss) > 0.06 {
+			t.Errorf("3000 tokens ahead, %v of the time of its own each: off by %v s", ahead, miss)
+		}
+	}
+}
+
 func TestHiccupsTeachLittle(t *testing.T) {
 	var s Speed
 	s.Begin(Typical)
@@ -66,7 +88,7 @@ func TestHiccupsTeachLittle(t *testing.T) {
 	e.teach(&s, 300)
 	before := s.Rates()
 	for range 5 {
-		s.FirstToken(1000, 0.01, 60)
+		s.FirstToken(1000, 0, 0.01, 60)
 	}
 	if after := s.Rates(); after.Token > 1.5*before.Token || after.Overhead > before.Overhead+0.2 {
 		t.Errorf("five pauses of a minute made %+v of %+v", after, before)
@@ -90,7 +112,7 @@ func TestSteadyLoadKeepsWhatItDoesNotShow(t *testing.T) {
 	s.Begin(h100)
 	for n := range int64(100_000) {
 		s.Steps(n*1e9, (n+1)*1e9, 20, 20_000, 0, h100.StepTime(20, 20_000))
-		s.FirstToken(500, 0.011, 0.14)
+		s.FirstToken(500, 0, 0.011, 0.14)
 	}
 	got := s.Rates()
 	within(t, "step", got.StepTime(20, 20_000), h100.StepTime(20, 20_000), 0.02)
@@ -125,11 +147,12 @@ func TestWhatNoEngineDoesIsLeftOut(t *testing.T) {
 	var s Speed
 	s.Begin(h100)
 	for _, after := range []float64{0, -1, math.NaN(), math.Inf(1), 1e9} {
-		s.FirstToken(100, 0.01, after)
+		s.FirstToken(100, 0, 0.01, after)
 		s.Steps(1, 2, 1, 1, 1, after)
 	}
-	s.FirstToken(math.NaN(), 0, 1)
-	s.FirstToken(math.Inf(1), 0, 1)
+	s.FirstToken(math.NaN(), 0, 0, 1)
+	s.FirstToken(1, math.NaN(), 0, 1)
+	s.FirstToken(math.Inf(1), 0, 0, 1)
 	if got := s.Rates(); got != h100 {
 		t.Errorf("%+v", got)
 	}
@@ -146,11 +169,11 @@ func FuzzFit(f *testing.F) {
 		var s Speed
 		s.Begin(Typical)
 		for n := range int64(20) {
-			s.FirstToken(tokens, step, after)
+			s.FirstToken(tokens, prompt, step, after)
 			s.Steps(n, n+1, answers, context, prompt, after)
 		}
 		r := s.Rates()
-		for _, v := range []float64{r.Overhead, r.Token, r.Step, r.Answer, r.Context} {
+		for _, v := range []float64{r.Overhead, r.Token, r.Ahead, r.Step, r.Answer, r.Context} {
 			if !(v >= 0) || math.IsInf(v, 0) {
 				t.Fatalf("%+v", r)
 			}
@@ -175,7 +198,7 @@ func TestLearnsAnEngineThatAnswersAtOnce(t *testing.T) {
 	var s Speed
 	s.Begin(Typical)
 	for n := range 50_000 {
-		s.FirstToken(float64(55_000*(1+n%2)), 0, 200e-6)
+		s.FirstToken(float64(55_000*(1+n%2)), 0, 0, 200e-6)
 	}
 	r := s.Rates()
 	if got := r.Overhead + 55_000*r.Token; !(got > 0 && got < 0.002) {

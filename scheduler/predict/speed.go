@@ -13,7 +13,7 @@ type Speed struct {
 
 	mu    sync.Mutex
 	prior Rates // at the beginning
-	first fit   // of a first token: 1, tokens computed before it
+	first fit   // of a first token: 1, tokens of its own to compute, tokens of others before them
 	step  fit   // of a step: 1, answers in it, tokens they look back on, prompt tokens computed in it
 	told  int64 // up to when steps are known
 	known atomic.Int32
@@ -23,16 +23,17 @@ type Speed struct {
 type Rates struct {
 	Overhead float64 // until the first token, if nothing has to be computed
 	Token    float64 // for each prompt token that is computed
+	Ahead    float64 // for each of others that is computed before: as much, unless it computes prompts side by side
 	Step     float64 // a step of an idle engine
 	Answer   float64 // longer for each answer in it
 	Context  float64 // longer for each token that they look back on
 }
 
-const coefficients = 5
+const coefficients = 6
 
 // Typical is what an instance is taken for of which nothing is known, and which
 // has no neighbours: a mid-sized model on a recent GPU. It is soon forgotten.
-var Typical = Rates{Overhead: 0.04, Token: 0.0002, Step: 0.02, Answer: 30e-6, Context: 100e-9}
+var Typical = Rates{Overhead: 0.04, Token: 0.0002, Ahead: 0.0002, Step: 0.02, Answer: 30e-6, Context: 100e-9}
 
 // Inputs are scaled so that coefficients are near one another's size.
 const (
@@ -47,8 +48,8 @@ func (s *Speed) Begin(r Rates) {
 	defer s.mu.Unlock()
 	s.prior = r
 	s.first.begin(
-		vector{r.Overhead, r.Token * kilo},
-		vector{2*r.Overhead + 0.02, 3*r.Token*kilo + 0.05})
+		vector{r.Overhead, r.Token * kilo, r.Ahead * kilo},
+		vector{2*r.Overhead + 0.02, 3*r.Token*kilo + 0.05, 3*r.Token*kilo + 0.05})
 	s.step.begin(
 		vector{r.Step, r.Answer * hundred, r.Context * lakh, r.Token * kilo},
 		vector{2*r.Step + 0.01, 3*r.Answer*hundred + 0.003, 3*r.Context*lakh + 0.01, 3*r.Token*kilo + 0.05})
@@ -65,15 +66,16 @@ func (s *Speed) Known() bool { return s.known.Load() >= learnedAfter }
 // Seen is how many first tokens were learned from, up to a bound.
 func (s *Speed) Seen() int { return int(s.known.Load()) }
 
-// FirstToken takes in that one came after a time, so many tokens having been
-// computed before it, and a step having been under way that took so long: that
-// is waited for in any case, and not for the engine to be learned by.
-func (s *Speed) FirstToken(tokens, step, after float64) {
+// FirstToken takes in that one came after a time, so many tokens of its own
+// prompt and of those ahead of it having been computed, and a step having been
+// under way that took so long: that is waited for in any case, and not for the
+// engine to be learned by.
+func (s *Speed) FirstToken(own, ahead, step, after float64) {
 	if after = max(after-step, after/16); !usable(after) || !s.mu.TryLock() {
 		return
 	}
 	defer s.mu.Unlock()
-	s.first.learn(vector{1, tokens / kilo}, after)
+	s.first.learn(vector{1, own / kilo, ahead / kilo}, after)
 	if s.known.Load() < learnedAfter {
 		s.known.Add(1)
 	}
@@ -103,7 +105,7 @@ func usable(seconds float64) bool { return seconds > 0 && seconds < 3600 }
 // publish is called with mu held.
 func (s *Speed) publish() {
 	for i, v := range [coefficients]float64{
-		s.first.theta[0], s.first.theta[1] / kilo,
+		s.first.theta[0], s.first.theta[1] / kilo, s.first.theta[2] / kilo,
 		s.step.theta[0], s.step.theta[1] / hundred, s.step.theta[2] / lakh,
 	} {
 		s.rates[i].Store(math.Float64bits(v))
@@ -113,7 +115,7 @@ func (s *Speed) publish() {
 // Rates are the coefficients of this moment.
 func (s *Speed) Rates() Rates {
 	at := func(i int) float64 { return math.Float64frombits(s.rates[i].Load()) }
-	return Rates{at(0), at(1), at(2), at(3), at(4)}
+	return Rates{at(0), at(1), at(2), at(3), at(4), at(5)}
 }
 
 // StepTime is how long a step takes with so many answers that look back on so
@@ -129,7 +131,7 @@ func Median(all []Rates) Rates {
 	}
 	var m Rates
 	for _, of := range []func(*Rates) *float64{
-		func(r *Rates) *float64 { return &r.Overhead }, func(r *Rates) *float64 { return &r.Token },
+		func(r *Rates) *float64 { return &r.Overhead }, func(r *Rates) *float64 { return &r.Token }, func(r *Rates) *float64 { return &r.Ahead },
 		func(r *Rates) *float64 { return &r.Step }, func(r *Rates) *float64 { return &r.Answer }, func(r *Rates) *float64 { return &r.Context },
 	} {
 		values := make([]float64, len(all))
@@ -160,6 +162,7 @@ func Alike(r Rates, all []Rates) Rates {
 		n++
 		sum.Overhead += o.Overhead
 		sum.Token += o.Token
+		sum.Ahead += o.Ahead
 		sum.Step += o.Step
 		sum.Answer += o.Answer
 		sum.Context += o.Context
@@ -167,7 +170,7 @@ func Alike(r Rates, all []Rates) Rates {
 	if n == 0 {
 		return r
 	}
-	return Rates{sum.Overhead / n, sum.Token / n, sum.Step / n, sum.Answer / n, sum.Context / n}
+	return Rates{sum.Overhead / n, sum.Token / n, sum.Ahead / n, sum.Step / n, sum.Answer / n, sum.Context / n}
 }
 
 func near(a, b float64) bool { return a <= b*alike && b <= a*alike }
@@ -180,5 +183,5 @@ func Between(a, b Rates, share float64) Rates {
 		}
 		return x * math.Pow(y/x, share)
 	}
-	return Rates{way(a.Overhead, b.Overhead), way(a.Token, b.Token), way(a.Step, b.Step), way(a.Answer, b.Answer), way(a.Context, b.Context)}
+	return Rates{way(a.Overhead, b.Overhead), way(a.Token, b.Token), way(a.Ahead, b.Ahead), way(a.Step, b.Step), way(a.Answer, b.Answer), way(a.Context, b.Context)}
 }
