@@ -206,5 +206,5 @@ func (t *trust) add(believed, truth float64) {
 // share is 1 where nothing speaks against it.
 func (t *trust) share() float64 {
 	b, u := math.Float64frombits(t.believed.Load()), math.Float64frombits(t.true.Load())
-	return min((u+evidenceFrom)/(b+evidenceFrom), 1)
+	return atMost((u+evidenceFrom)/(b+evidenceFrom), 1)
 }

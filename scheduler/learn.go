@@ -54,15 +54,13 @@ const sharedEvery = 64
 // nothing grows old: it may be slow no more, and only a request can tell.
 func (s *Scheduler) share(now int64) {
 	all := s.Instances()
-	var own, shared []predict.Rates
+	var own []predict.Rates
 	for _, i := range all {
 		if i.speed.Known() {
 			own = append(own, i.speed.Rates())
 		}
 	}
-	for _, r := range own {
-		shared = append(shared, predict.Alike(r, own))
-	}
+	shared := predict.Alike(own)
 	typical := s.pool.Rates()
 	if len(shared) > 0 {
 		typical = predict.Median(shared)

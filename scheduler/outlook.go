@@ -42,16 +42,16 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 	i := c.inst
 	rates, w := i.rates.Load(), &i.row.work
 	prompt := float64(q.PromptTokens)
-	c.found = min(float64(int(c.blocks)*q.BlockTokens), prompt)
+	c.found = atMost(float64(int(c.blocks)*q.BlockTokens), prompt)
 	// A tie counts like a block in the cache: enough among equals.
-	c.fresh = min(max(prompt-c.found*i.trust.share()-float64(c.ties)*usualBlock, leastFresh), max(prompt, 1))
+	c.fresh = atMost(atLeast(prompt-c.found*i.trust.share()-float64(c.ties)*usualBlock, leastFresh), atLeast(prompt, 1))
 	answers, context := float64(w.answers.Load()), float64(w.context.Load())
 	foreign, waiting := heard.now(&c.load, given-i.said.given.Load())
 	answers += foreign
 	context += foreign * (others.fresh + others.output/2)
 	left := float64(i.row.decode.Load()) + foreign*others.output/2
 	arrivals := w.arrivals.perSecond(q.Now)
-	idle := max(1-w.load.perSecond(q.Now)/1e6, leastIdle)
+	idle := atLeast(1-w.load.perSecond(q.Now)/1e6, leastIdle)
 
 	c.step, c.under = rates.StepTime(answers, context), 0
 	if answers > 0 {
@@ -64,9 +64,11 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 	size, used := i.room()
 	c.short = 0
 	if answers > 0 {
-		c.short = max(used+min(c.fresh+output, size)-size, 0) / max(used, 1) * left / answers * c.step
+		if over := used + atMost(c.fresh+output, size) - size; over > 0 {
+			c.short = over / atLeast(used, 1) * left / answers * c.step
+		}
 		if c.full {
-			c.short = max(c.short, left/answers*c.step/answers)
+			c.short = atLeast(c.short, left/answers*c.step/answers)
 		}
 	}
 	c.wait = c.ahead*rates.Ahead + c.short
@@ -75,10 +77,10 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 	// Prompts that are computed in between stretch every step.
 	longer := (rates.Answer + rates.Context*(prompt+output/2)) / idle
 	gap := c.step/idle + longer
-	harm := answers * (c.busy/max(others.output, 1) + longer)
+	harm := answers * (c.busy/atLeast(others.output, 1) + longer)
 	later := arrivals * c.busy * (c.wait + c.busy/2) / idle
 	if used > 0 && answers > 0 {
-		held, share := c.ttft+output*gap, min(used/size, 1-leastIdle)
+		held, share := c.ttft+output*gap, atMost(used/size, 1-leastIdle)
 		later += arrivals * (c.fresh + output/2) / size * held * crowding(share, answers/share, held)
 	}
 	c.cost = c.ttft + patience*(gap+harm) + later
@@ -89,10 +91,26 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 // places that are each held for so long (Sakasegawa 1977).
 func crowding(share, k, held float64) float64 {
 	a := math.Sqrt(2*(k+1)) - 1
-	p := math.Exp((a - 1) * math.Log(share))
-	idle := 1 - share
-	return held / k * p * (a/idle + share/(idle*idle))
+	idle := 1 / (1 - share)
+	return held / k * power(share, a-1) * idle * (a + share*idle)
 }
+
+// power is x to the y, of 0 to 1 and not negative, linear between whole powers:
+// math.Pow takes longer than all else of a decision.
+func power(x, y float64) float64 {
+	n := int(atMost(y, mostPower))
+	p := 1 - (y-float64(n))*(1-x)
+	for ; n > 0; n >>= 1 {
+		if n&1 != 0 {
+			p *= x
+		}
+		x *= x
+	}
+	return p
+}
+
+// mostPower of less than 0.95 is as good as nothing.
+const mostPower = 1 << 10
 
 // leastIdle bounds what those to come lose: who is busy all the time has a queue
 // that no formula of a steady state knows.
@@ -108,7 +126,7 @@ func (i *Instance) ahead(now, prompts int64, token float64) float64 {
 		done := seconds(now-since) / max(token, 1e-12)
 		fresh -= min(max(done, 0), fresh*onePrompt/float64(max(prompts, onePrompt)))
 	}
-	return max(fresh, 0) + float64(w.held.Load())
+	return atLeast(fresh, 0) + float64(w.held.Load())
 }
 
 // room is how large the KV cache is, in tokens, and how much of it is in use:
@@ -121,7 +139,7 @@ func (i *Instance) room() (size, used float64) {
 	}
 	w := &i.row.work
 	used = size*float64(i.said.kvUsage.Load())/1e6 + float64(w.kept.Load()-i.said.kept.Load()+w.wanted.Load())
-	return size, max(used, 0)
+	return size, atLeast(used, 0)
 }
 
 // ready says whether the instance would begin the request before another could
@@ -157,4 +175,20 @@ func (c *candidate) overdue(q *Query) bool {
 	}
 	since := max(q.Held, c.inst.row.given.Load())
 	return seconds(q.Now-since) > max(overdue*c.wait, leastHeld.Seconds())
+}
+
+// atLeast and atMost are max and min of numbers: those of the language, of
+// floats, take as long as a division.
+func atLeast(v, bound float64) float64 {
+	if v < bound {
+		return bound
+	}
+	return v
+}
+
+func atMost(v, bound float64) float64 {
+	if v > bound {
+		return bound
+	}
+	return v
 }

@@ -3,6 +3,8 @@ package scheduler
 import (
 	"fmt"
 	"testing"
+
+	"penstock/scheduler/engine"
 )
 
 func BenchmarkPick(b *testing.B) {
@@ -11,7 +13,7 @@ func BenchmarkPick(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
 				s := fleetOf(b, n, policy)
 				for _, i := range s.Instances() {
-					i.says(3, 0)
+					i.says(3, 0, func(r *engine.Reading) { r.KVCapacityTokens, r.KVUsage, r.Limit = 400_000, 0.5, 256 })
 				}
 				q := ask("m")
 				b.ReportAllocs()
@@ -44,6 +46,25 @@ func BenchmarkPickCold(b *testing.B) {
 				b.StopTimer()
 				d.Reservation.End()
 				b.StartTimer()
+			}
+		})
+	}
+}
+
+// BenchmarkShare is the comparison of instances that is made now and then, by a
+// request's goroutine.
+func BenchmarkShare(b *testing.B) {
+	for _, n := range []int{16, 256, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := fleetOf(b, n, "predictive")
+			for _, i := range s.Instances() {
+				i.begin(&fast)
+				for range 10 {
+					i.speed.FirstToken(1000, 0, 0, 0.23)
+				}
+			}
+			for b.Loop() {
+				s.share(0)
 			}
 		})
 	}

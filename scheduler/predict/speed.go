@@ -1,7 +1,9 @@
 package predict
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -151,26 +153,57 @@ const (
 	prompt = 500
 )
 
-// Alike is the mean of those like r.
-func Alike(r Rates, all []Rates) Rates {
-	var sum Rates
-	n := 0.0
-	for _, o := range all {
-		if !near(r.Token, o.Token) || !near(r.Step, o.Step) || !near(r.Overhead+prompt*r.Token, o.Overhead+prompt*o.Token) {
-			continue
+// mostKinds bounds into how many kinds instances are sorted; the rest are each
+// one of its own.
+const mostKinds = 16
+
+// Alike is, for each, the mean of those like it: of the kinds, the one in the
+// middle of those that are left comes first.
+func Alike(all []Rates) []Rates {
+	means, left := slices.Clone(all), make([]int, len(all))
+	for i := range left {
+		left[i] = i
+	}
+	slices.SortFunc(left, func(a, b int) int { return cmp.Compare(all[a].usual(), all[b].usual()) })
+	for range mostKinds {
+		if len(left) == 0 {
+			break
 		}
-		n++
-		sum.Overhead += o.Overhead
-		sum.Token += o.Token
-		sum.Ahead += o.Ahead
-		sum.Step += o.Step
-		sum.Answer += o.Answer
-		sum.Context += o.Context
+		var kind []int
+		middle := &all[left[len(left)/2]]
+		left = slices.DeleteFunc(left, func(i int) bool {
+			is := middle.like(&all[i])
+			if is {
+				kind = append(kind, i)
+			}
+			return is
+		})
+		mean := mean(all, kind)
+		for _, i := range kind {
+			means[i] = mean
+		}
 	}
-	if n == 0 {
-		return r
+	return means
+}
+
+// usual is the time of the first token of a usual prompt.
+func (r *Rates) usual() float64 { return r.Overhead + prompt*r.Token }
+
+func (r *Rates) like(o *Rates) bool {
+	return r == o || near(r.Token, o.Token) && near(r.Step, o.Step) && near(r.usual(), o.usual())
+}
+
+func mean(all []Rates, of []int) (m Rates) {
+	n := float64(len(of))
+	for _, i := range of {
+		m.Overhead += all[i].Overhead / n
+		m.Token += all[i].Token / n
+		m.Ahead += all[i].Ahead / n
+		m.Step += all[i].Step / n
+		m.Answer += all[i].Answer / n
+		m.Context += all[i].Context / n
 	}
-	return Rates{sum.Overhead / n, sum.Token / n, sum.Ahead / n, sum.Step / n, sum.Answer / n, sum.Context / n}
+	return m
 }
 
 func near(a, b float64) bool { return a <= b*alike && b <= a*alike }
