@@ -12,8 +12,8 @@ import (
 // streams last.
 type blockList struct{ list *[]uint64 }
 
-// mostBlocks bounds how much of a prompt is looked up: a mebibyte.
-const mostBlocks = 1 << 20 / prefix.BlockBytes
+// mostText bounds how much of a prompt is looked up.
+const mostText = 1 << 20
 
 // blockPools are memory by size: 1<<n blocks in the n-th.
 var blockPools [13]sync.Pool
@@ -38,7 +38,7 @@ func (b *blockList) put() {
 // begins with the same bytes.
 func (q *request) chain() {
 	text := q.fields.Prompt.Of(q.body)
-	blocks := min(len(text)/prefix.BlockBytes, mostBlocks)
+	blocks := prefix.Blocks(min(len(text), mostText))
 	if blocks == 0 {
 		return
 	}

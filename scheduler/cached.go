@@ -28,7 +28,8 @@ func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
 	}
 	if s.oracle != nil {
 		for n := range from {
-			from[n].blocks = int32(s.oracle(from[n].inst, q))
+			from[n].depth = int32(s.oracle(from[n].inst, q))
+			from[n].blocks = from[n].depth
 		}
 		return
 	}
@@ -38,7 +39,7 @@ func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
 	}
 	s.cached.Match(q.Prefix, sc.slots, sc.found)
 	for n := range from {
-		from[n].blocks, from[n].size = sc.found[n], int32(s.cached.Len(sc.slots[n]))
+		from[n].depth, from[n].blocks, from[n].size = sc.found[n], int32(prefix.Units(q.Prefix, int(sc.found[n]))), int32(s.cached.Len(sc.slots[n]))
 	}
 }
 
@@ -46,10 +47,10 @@ func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
 // and the adapter that it wants. Each is a block of its own in the index.
 func (s *Scheduler) ties(to []uint64, q *Query) []uint64 {
 	if q.Session != 0 {
-		to = append(to, next(q.Session)|1)
+		to = append(to, prefix.Fine(next(q.Session)|1))
 	}
 	if s.snapshot.Load().isAdapter(q.Model) {
-		to = append(to, prefix.Seed(q.Model)|1)
+		to = append(to, prefix.Fine(prefix.Seed(q.Model)|1))
 	}
 	return to
 }
@@ -82,7 +83,7 @@ func (s *Scheduler) remember(sc *scratch, c *candidate, q *Query, output int64) 
 	if len(q.Prefix) == 0 {
 		return prefix.Added{}
 	}
-	if d := int(c.blocks); d > 0 && d < len(q.Prefix) {
+	if d := int(c.depth); d > 0 && d < len(q.Prefix) {
 		sc.chain = answer(sc.chain[:0], q.Prefix[d-1], mostAnswer)
 		s.cached.Drop(c.inst.slot, sc.chain)
 	}
@@ -112,7 +113,7 @@ func (s *Scheduler) insert(sc *scratch, i *Instance, prompt []uint64, blocks int
 // last.
 func answer(to []uint64, last uint64, blocks int) []uint64 {
 	for range min(blocks, mostAnswer) {
-		last = max(next(last), 1)
+		last = max(prefix.Fine(next(last)), 1)
 		to = append(to, last)
 	}
 	return to

@@ -21,7 +21,8 @@ type policy struct {
 type candidate struct {
 	inst   *Instance
 	load   load
-	blocks int32 // leading blocks of the prompt that it has
+	depth  int32 // leading blocks of the prompt that it has
+	blocks int32 // of BlockBytes each
 	size   int32 // blocks that it has in all
 	ties   int32 // what else draws the request there
 	outlook

@@ -1,6 +1,10 @@
 package scheduler
 
-import "slices"
+import (
+	"slices"
+
+	"penstock/scheduler/prefix"
+)
 
 // Query is what a decision needs to know of a request.
 type Query struct {
@@ -32,6 +36,9 @@ type Query struct {
 // untoldOutput is how many tokens an answer is thought to have at most whose
 // length is not bounded by the client.
 const untoldOutput = 4096
+
+// promptBlocks is how many blocks of BlockBytes the prompt has.
+func (q *Query) promptBlocks() int { return prefix.Units(q.Prefix, len(q.Prefix)) }
 
 // wait is how the request counts among those without a byte.
 func (q *Query) wait() wait {

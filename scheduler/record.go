@@ -29,7 +29,7 @@ func (s *Scheduler) note(q *Query, d *Decision, sc *scratch) {
 		e.Degraded = "none"
 	}
 	e.Try, e.Priority, e.Stream = int32(q.Tried.Len()+1), int32(q.Priority), q.Stream
-	e.Prompt, e.Blocks, e.BlockTokens = int32(q.PromptTokens), int32(len(q.Prefix)), int32(q.BlockTokens)
+	e.Prompt, e.Blocks, e.BlockTokens = int32(q.PromptTokens), int32(q.promptBlocks()), int32(q.BlockTokens)
 	e.Session = record.Hash(q.Session)
 	if n := len(q.Prefix); n > 0 {
 		e.PromptHash = record.Hash(q.Prefix[min(1, n-1)])

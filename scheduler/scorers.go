@@ -15,7 +15,7 @@ func (c *candidate) matched(q *Query) float64 {
 	if len(q.Prefix) == 0 {
 		return 0
 	}
-	return float64(c.blocks) / float64(len(q.Prefix))
+	return float64(c.blocks) / float64(q.promptBlocks())
 }
 
 // kvUsage is the candidate's, 0..1, as it said last. Of one that does not say

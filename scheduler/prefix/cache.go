@@ -22,10 +22,10 @@ type cache struct {
 	seen atomic.Pointer[table] // nil: nothing
 	_    [56]byte              // what is below is written by every insert
 
-	count atomic.Int32 // blocks
+	count atomic.Int32 // BlockBytes of its blocks
 
 	mu      sync.Mutex // for what changes all above and below, up to free
-	limit   int        // blocks
+	limit   int        // of count
 	secret  uint64     // of its tables
 	inserts uint32     // so far; never set back, so that what an old token names is gone
 	nodes   []node     // nodes[0] is the list's anchor, between newest and oldest
@@ -40,21 +40,23 @@ type cache struct {
 // insert uses what is there of the chain and adds the rest. It returns the last
 // block that it added; 0: none.
 func (c *cache) insert(chain []uint64) (added uint64) {
-	chain = chain[:min(len(chain), c.limit)]
+	for Units(chain, len(chain)) > c.limit {
+		chain = chain[:len(chain)-1]
+	}
 	if c.inserts++; c.inserts == 0 {
 		c.inserts = 1 // 0 is of no insert
 	}
 	have := c.seen.Load().depth(chain)
-	c.reserve(len(chain) - have)
+	c.reserve(Units(chain, len(chain)) - Units(chain, have))
 	last, t := c.touch(chain[:have]), c.seen.Load()
 	for _, h := range chain[have:] {
-		if int(c.count.Load()) == c.limit {
+		for int(c.count.Load())+size(h) > c.limit {
 			c.drop(c.oldest()) // none of this chain: those are newer, and fewer than the limit
 		}
 		if last = c.add(t, h, last, c.inserts); last == 0 {
 			break
 		}
-		c.count.Add(1)
+		c.count.Add(int32(size(h)))
 		added = h
 	}
 	return added
@@ -95,10 +97,12 @@ func (c *cache) add(t *table, h uint64, before, born uint32) uint32 {
 
 // drop takes a block away: the oldest, or the last of a chain.
 func (c *cache) drop(n uint32) {
-	c.seen.Load().remove(int(c.nodes[n].at), c.nodes)
+	t, at := c.seen.Load(), int(c.nodes[n].at)
+	less := size(t.hashes[at].Load())
+	t.remove(at, c.nodes)
 	c.unlink(n)
 	c.nodes[n].older, c.free = c.free, n
-	c.count.Add(-1)
+	c.count.Add(-int32(less))
 }
 
 // trim evicts until no more than keep are left.
@@ -122,18 +126,18 @@ func (c *cache) settle(limit int) {
 	switch {
 	case limit == 0:
 		c.clear()
-	case c.size() > 2*limit:
+	case c.room() > 2*limit:
 		c.fit(limit)
 	}
 }
 
-// size is how many blocks there are nodes for.
-func (c *cache) size() int { return max(len(c.nodes), 1) - 1 }
+// room is how many blocks there are nodes for.
+func (c *cache) room() int { return max(len(c.nodes), 1) - 1 }
 
 // reserve makes room for so many more blocks, up to the limit.
 func (c *cache) reserve(more int) {
-	if need := min(int(c.count.Load())+more, c.limit); need > c.size() {
-		c.fit(min(max(need, 2*c.size(), firstNodes), c.limit))
+	if need := min(int(c.count.Load())+more, c.limit); need > c.room() {
+		c.fit(min(max(need, 2*c.room(), firstNodes), c.limit))
 	}
 }
 
@@ -148,8 +152,8 @@ func (c *cache) fit(blocks int) {
 	}
 	if from != nil {
 		for n := nodes[0].newer; n != 0; n = nodes[n].newer {
-			if c.add(into, from.hashes[nodes[n].at].Load(), 0, nodes[n].born) == 0 {
-				c.count.Add(-1)
+			if h := from.hashes[nodes[n].at].Load(); c.add(into, h, 0, nodes[n].born) == 0 {
+				c.count.Add(-int32(size(h)))
 			}
 		}
 	}

@@ -66,8 +66,28 @@ func TestChainRepeatsNoHash(t *testing.T) {
 // Gateways of a cluster tell each other hashes: they are the same everywhere.
 func TestChainIsTheSameEverywhere(t *testing.T) {
 	got := Chain(nil, Seed("m"), prompt(1, 3*BlockBytes), 3)
-	want := []uint64{0x29a3dd402339e834, 0xaf7a3c049b6abe9e, 0xca95e564928afc73}
+	want := []uint64{0x29a3dd402339e834, 0x2f7a3c049b6abe9e, 0x68ed721b87acb182}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %#x, want %#x", got, want)
+	}
+}
+
+// The blocks of a long text are larger after its beginning, and so many as
+// Blocks says, wherever it ends.
+func TestLongTextsHaveCoarseBlocks(t *testing.T) {
+	text := prompt(1, (fineBlocks+10*coarse)*BlockBytes)
+	whole := Chain(nil, 7, text, len(text))
+	if len(whole) != fineBlocks+10 || Units(whole, len(whole)) != fineBlocks+10*coarse {
+		t.Fatalf("%d blocks that are worth %d, want %d and %d", len(whole), Units(whole, len(whole)), fineBlocks+10, fineBlocks+10*coarse)
+	}
+	for n := range len(text) {
+		if got := Blocks(n); got > len(whole) || got != len(Chain(nil, 7, text[:n], len(text))) {
+			t.Fatalf("%d bytes are said to have %d blocks", n, got)
+		}
+	}
+	for n, h := range whole {
+		if (size(h) == coarse) != (n >= fineBlocks) {
+			t.Errorf("block %d has size %d", n, size(h))
+		}
 	}
 }

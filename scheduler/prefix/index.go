@@ -34,7 +34,7 @@ func New(maxBlocks int, secret uint64) *Index {
 	return x
 }
 
-// Open gives an instance a place, empty, for so many blocks of text. If all
+// Open gives an instance a place, empty, for so many blocks of BlockBytes of text. If all
 // together want more than the index may hold, each gets its share of that. It
 // fails only if too many are open.
 func (x *Index) Open(capacity int) (Slot, error) {
@@ -124,7 +124,7 @@ func (x *Index) Trim(s Slot, keep int) {
 	c.trim(keep)
 }
 
-// Len is how many blocks an instance has.
+// Len is how many blocks of BlockBytes an instance has.
 func (x *Index) Len(s Slot) int { return int(x.caches[s].count.Load()) }
 
 // Insert says that an instance was given the prompt with this chain: the blocks

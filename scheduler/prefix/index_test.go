@@ -267,3 +267,29 @@ func TestReadersWhileAllChanges(t *testing.T) {
 	done.Store(true)
 	readers.Wait()
 }
+
+// A coarse block takes the room of its text, is evicted as a whole, and what is
+// left out of a chain that is too long is whole blocks.
+func TestCoarseBlocksTakeTheirRoom(t *testing.T) {
+	x := New(1000, 1)
+	s, err := x.Open(fineBlocks + 10*coarse + 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := Chain(nil, 1, prompt(1, (fineBlocks+20*coarse)*BlockBytes), 1000)
+	depth := []int32{0}
+	has := func(chain []uint64, blocks, length int) {
+		t.Helper()
+		if x.Match(chain, []Slot{s}, depth); int(depth[0]) != blocks || x.Len(s) != length {
+			t.Errorf("%d blocks in %d of room, want %d in %d", depth[0], x.Len(s), blocks, length)
+		}
+	}
+	a := x.Insert(s, chain)
+	has(chain, fineBlocks+10, fineBlocks+10*coarse)
+	other := Chain(nil, 2, prompt(2, 6*BlockBytes), 6)
+	x.Insert(s, other) // one is free, five more come from two coarse ones
+	has(chain, fineBlocks+8, fineBlocks+8*coarse+6)
+	x.Undo(a)
+	has(chain, 0, 6)
+	has(other, 6, 6)
+}

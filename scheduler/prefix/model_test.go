@@ -20,7 +20,10 @@ type modelBlock struct {
 func (m *model) insert(chain []uint64) int {
 	m.inserts++
 	parent := uint64(0)
-	for _, h := range chain[:min(len(chain), m.limit)] {
+	for Units(chain, len(chain)) > m.limit {
+		chain = chain[:len(chain)-1]
+	}
+	for _, h := range chain {
 		if b := m.blocks[h]; b != nil {
 			b.used, b.born = m.inserts, 0
 		} else {
@@ -32,9 +35,16 @@ func (m *model) insert(chain []uint64) int {
 	return m.inserts
 }
 
+func (m *model) count() (n int) {
+	for h := range m.blocks {
+		n += size(h)
+	}
+	return n
+}
+
 // trim evicts, of the blocks that no other follows, the one used least lately.
 func (m *model) trim(keep int) {
-	for len(m.blocks) > keep {
+	for m.count() > keep {
 		inner := map[uint64]bool{}
 		for _, b := range m.blocks {
 			inner[b.parent] = true
@@ -76,7 +86,7 @@ func fork(trunk, at, branch, blocks int) []uint64 {
 		if i >= at {
 			text[0] = byte(1 + branch)
 		}
-		chain = Chain(chain, seed, text, 1)
+		chain = append(chain, Chain(nil, seed, text, 1)...) // fine ones, however many
 		seed = chain[i]
 	}
 	return chain
@@ -176,7 +186,7 @@ func (p *pair) check(chain []uint64) {
 				p.tb.Fatalf("slot %d misses block %x", s, h)
 			}
 		}
-		if size := c.size(); size > max(2*m.limit, firstNodes) {
+		if size := c.room(); size > max(2*m.limit, firstNodes) {
 			p.tb.Fatalf("slot %d has memory for %d blocks, with a limit of %d", s, size, m.limit)
 		}
 	}
