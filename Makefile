@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race e2e e2e-thousand e2e-vllm bpf generate check bench peers policies
+.PHONY: help build run test race e2e e2e-thousand e2e-vllm bpf generate check bench peers policies realism
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ peers: build ## CPU, latency and memory beside HAProxy and a proxy that knows no
 
 policies: build ## each policy over HTTP before simulated engines, beside what penstock fleet foretells (9 minutes)
 	$(GO) run ./bench/policies --penstock $(BIN) $(ARGS)
+
+realism: build ## the simulator's and the prefix index's word beside a real vLLM on the CPU (7 minutes, up to 13 beside other programs; installs like e2e-vllm)
+	GO=$(GO) scripts/realism.sh $(ARGS)
 
 bpf: generate ## compile the eBPF programs and test them on this kernel (root, clang, llvm-strip)
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 5m ./bpf

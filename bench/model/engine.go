@@ -15,7 +15,8 @@ type Engine struct {
 	tokens  []*Sequence // what End returns
 	spare   [][]int32   // chains of sequences that are over, for new ones
 	inStep  bool
-	waiting int // of the queue, those that the last Begin could have taken
+	intake  time.Duration // when what came so far is taken in
+	waiting int           // of the queue, those that the last Begin could have taken
 	totals  Totals
 }
 
@@ -61,7 +62,8 @@ func (e *Engine) Submit(now time.Duration, r Request) (*Sequence, error) {
 	if err := e.profile.check(&r); err != nil {
 		return nil, err
 	}
-	s := &Sequence{request: r, length: r.PromptTokens, ready: now + e.profile.Overhead, times: Times{Arrived: now}}
+	e.intake = max(e.intake, now) + e.profile.Intake + time.Duration(r.PromptTokens)*e.profile.IntakeToken
+	s := &Sequence{request: r, length: r.PromptTokens, ready: e.intake + e.profile.Overhead, times: Times{Arrived: now}}
 	e.queue.pushBack(s)
 	return s, nil
 }

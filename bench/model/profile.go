@@ -17,7 +17,10 @@ type Profile struct {
 	Name string
 
 	Overhead     time.Duration // of a request before it may be scheduled: HTTP, tokenizing; costs others nothing
+	Intake       time.Duration // before that, one request after the other: an API server has one event loop
+	IntakeToken  time.Duration // likewise, for each prompt token, cached or not: tokenizing
 	PrefillToken time.Duration // for each prompt token computed
+	PrefillKV    time.Duration // for each of them and each 1,024 tokens before it that it attends to
 	Decode       time.Duration // of a step that decodes anything: the weights are read once
 	DecodeSeq    time.Duration // for each sequence that decodes
 	DecodeKV     time.Duration // for each token of context that is read for them
@@ -120,7 +123,7 @@ func (p *Profile) Validate() error {
 		name string
 		d    time.Duration
 	}{
-		{"overhead", p.Overhead}, {"prefill token", p.PrefillToken}, {"decode", p.Decode},
+		{"overhead", p.Overhead}, {"intake", p.Intake}, {"intake token", p.IntakeToken}, {"prefill token", p.PrefillToken}, {"prefill kv", p.PrefillKV}, {"decode", p.Decode},
 		{"decode seq", p.DecodeSeq}, {"decode kv", p.DecodeKV},
 	} {
 		if v.d < 0 || v.d > time.Hour {

@@ -9,6 +9,7 @@ type Step struct {
 	Decoding      int // sequences that get one more token
 	Preempted     int // sequences that lost their blocks for it
 	contexts      int // tokens of those that decode
+	attended      int // tokens before each that is prefilled, summed
 }
 
 // Begin chooses what the next step computes, as vLLM does: first the batch, in
@@ -51,12 +52,13 @@ func (step *Step) add(s *Sequence, n int) {
 		step.contexts += s.computed
 	} else {
 		step.PrefillTokens += n
+		step.attended += n * (2*s.computed + n - 1) / 2
 	}
 }
 
 // duration is how long a step takes.
 func (p *Profile) duration(step *Step) time.Duration {
-	d := time.Duration(step.PrefillTokens) * p.PrefillToken
+	d := time.Duration(step.PrefillTokens)*p.PrefillToken + time.Duration(step.attended)*p.PrefillKV/1024
 	if step.Decoding > 0 {
 		d += p.Decode + time.Duration(step.Decoding)*p.DecodeSeq + time.Duration(step.contexts)*p.DecodeKV
 	}
