@@ -113,7 +113,24 @@ func (c *Chart) plot() (*plot.Plot, error) {
 			p.Add(points)
 		}
 	}
+	if c.LogX {
+		widen(&p.X)
+	}
+	if c.LogY {
+		widen(&p.Y)
+	}
 	return p, nil
+}
+
+// widen gives a logarithm's axis of one value, or of none, a width. The library
+// would add 1 to both sides, and there is no logarithm of what is then below it.
+func widen(a *plot.Axis) {
+	switch {
+	case a.Min > a.Max: // no points
+		a.Min, a.Max = 1, 10
+	case a.Min == a.Max:
+		a.Min, a.Max = a.Min/2, a.Max*2
+	}
 }
 
 // shown is a line as its axes can show it.

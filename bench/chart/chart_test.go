@@ -34,6 +34,13 @@ func TestChartIsAnElement(t *testing.T) {
 	f(Chart{Lines: []plotter.XYs{nil, two[0]}})
 	f(Chart{Lines: []plotter.XYs{{{X: 3, Y: 3}}}, LogX: true}) // a point has no width
 	f(Chart{Lines: []plotter.XYs{{{X: 3, Y: 3}, {X: 3, Y: 3}}}, LogX: true, LogY: true})
+	for _, v := range []float64{0, least, 0.064, 1, 1e9} { // the library widens it to v-1
+		f(Chart{Lines: []plotter.XYs{{{X: v, Y: v}}}, LogX: true, LogY: true, Dots: true})
+		f(Chart{Lines: []plotter.XYs{{{X: v, Y: v}}, {{X: v, Y: v}}}, LogY: true})
+	}
+	f(Chart{})
+	f(Chart{LogX: true, LogY: true}) // nor has it a range without points
+	f(Chart{LogX: true, LogY: true, Lines: []plotter.XYs{nil, {}}})
 }
 
 func TestLinesAreToldApart(t *testing.T) {

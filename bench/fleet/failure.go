@@ -71,7 +71,7 @@ func (r *run) restart(i *instance) {
 	if i.downs--; i.downs > 0 {
 		return
 	}
-	i.dead, i.begins, i.debt = false, 0, 0
+	i.dead, i.begins, i.until = false, 0, 0
 	// It cannot fail: the profile is the one of before.
 	i.Engine, _ = model.New(i.profile)
 }

@@ -144,7 +144,7 @@ func (r *run) scrape(e event) {
 	said := r.spareReport()
 	r.read(i, &said.Reading)
 	said.life = i.life
-	i.debt += r.ScrapeCost
+	i.interrupt(r.now, r.ScrapeCost)
 	r.plan(event{at: r.now + 2*r.Delay + r.ScrapeCost, kind: reports, n: e.n, g: e.g, said: said})
 }
 

@@ -18,7 +18,7 @@ type instance struct {
 	calls   []*call // in it, in no order
 	inStep  bool
 	begins  time.Duration // when it was last planned to begin
-	debt    time.Duration // of its time, that scrapes took
+	until   time.Duration // when its step ends, and the scrapes that it answers
 	busy    time.Duration // spent in steps
 }
 
@@ -30,10 +30,10 @@ func (r *run) kick(i *instance) {
 	if step, ok := i.Begin(r.now); ok {
 		i.inStep = true
 		r.idle--
-		took := step.Duration + i.debt
-		i.debt = 0
+		took := step.Duration + max(i.until-r.now, 0)
+		i.until = r.now + took
 		i.busy += took
-		r.plan(event{at: r.now + took, kind: steps, n: i.n, g: i.life})
+		r.plan(event{at: i.until, kind: steps, n: i.n, g: i.life})
 		return
 	}
 	if at, some := i.Next(); some && at > r.now && at != i.begins {
@@ -41,6 +41,10 @@ func (r *run) kick(i *instance) {
 		r.plan(event{at: at, kind: begins, n: i.n})
 	}
 }
+
+// interrupt takes of an engine's time. A step under way is not put off; the next
+// one is. An idle engine has the time.
+func (i *instance) interrupt(now, cost time.Duration) { i.until = max(i.until, now) + cost }
 
 // stepped gives the tokens of a step.
 func (r *run) stepped(i *instance, life int32) {
@@ -51,6 +55,7 @@ func (r *run) stepped(i *instance, life int32) {
 	r.idle++
 	for _, s := range i.End(r.now) {
 		c := s.Owner().(*call)
+		r.moved = r.now
 		if r.fairness != nil {
 			r.fairness.token(c, s.Generated())
 		}

@@ -61,7 +61,8 @@ func TestWhatIsWrong(t *testing.T) {
 		}
 	}
 	f(`policies: "best" is none of`, func(s *Sweep) { s.Policies = []string{"best"} })
-	f("rate: -1 is out of range", func(s *Sweep) { s.Rates = []float64{-1} })
+	f("rates: -1 is out of range", func(s *Sweep) { s.Rates = []float64{-1} })
+	f("rates: 1e-09 is out of range, need 0.001 to 1000000", func(s *Sweep) { s.Rates = []float64{1, 1e-9} })
 	f("gateways: 0 is out of range", func(s *Sweep) { s.Gateways = 0 })
 	f("scrape: 0s is out of range", func(s *Sweep) { s.ScrapeEvery = 0 })
 	f("scrape-cost: 60ms is out of range", func(s *Sweep) { s.ScrapeCost = 60 * time.Millisecond })

@@ -49,8 +49,8 @@ func scripted(t testing.TB, cfg Config, requests ...*workload.Request) *Result {
 		return q
 	}
 	r.stream, r.coming = next, next()
-	for r.coming != nil || r.live+r.later > 0 {
-		r.next()
+	if err := r.play(context.Background(), nil); err != nil {
+		t.Fatal(err)
 	}
 	return r.finish()
 }

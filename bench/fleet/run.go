@@ -25,11 +25,11 @@ type run struct {
 	coming  *workload.Request // the next of stream
 	stage   time.Duration     // when its stage began
 	calls   calls
-	reports []*report // to use again
-	asked   uint64    // requests that have come
-	live    int       // of them not ended
-	later   int       // of a closed loop, that will come
-	moved   time.Duration
+	reports []*report     // to use again
+	asked   uint64        // requests that have come
+	live    int           // of them not ended
+	later   int           // of a closed loop, that will come
+	moved   time.Duration // when a request came, had a token, or ended
 
 	held int // by all gateways
 	idle int // instances that compute nothing
@@ -44,7 +44,7 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level:
 func urlOf(i int) string  { return fmt.Sprintf("http://10.0.%d.%d:8000", i>>8, i&255) }
 func nameOf(i int) string { return fmt.Sprintf("engine-%d", i+1) }
 
-// stuckAfter is how long nothing may begin or end while requests are there.
+// stuckAfter is how long no request may come, move on or end while some are there.
 const stuckAfter = time.Hour
 
 var errStuck = errors.New("fleet: nothing moves any more, and requests wait")
@@ -56,10 +56,18 @@ func Run(ctx context.Context, cfg Config, observe func(ended int)) (*Result, err
 	if err != nil {
 		return nil, err
 	}
+	if err := r.play(ctx, observe); err != nil {
+		return nil, err
+	}
+	return r.finish(), nil
+}
+
+// play lets one thing happen after the other.
+func (r *run) play(ctx context.Context, observe func(ended int)) error {
 	for n := 0; r.coming != nil || r.live+r.later > 0; n++ {
 		if n%(1<<16) == 0 {
 			if err := ctx.Err(); err != nil {
-				return nil, err
+				return err
 			}
 			if observe != nil {
 				observe(len(r.result.Samples))
@@ -67,10 +75,10 @@ func Run(ctx context.Context, cfg Config, observe func(ended int)) (*Result, err
 		}
 		r.next()
 		if r.now-r.moved > stuckAfter && r.live > 0 {
-			return nil, errStuck
+			return errStuck
 		}
 	}
-	return r.finish(), nil
+	return nil
 }
 
 func begin(cfg Config) (*run, error) {
@@ -171,7 +179,7 @@ func (r *run) due(q *workload.Request) bool {
 // begin is a request's first moment.
 func (r *run) begin(q *workload.Request) {
 	c := r.calls.of(q)
-	c.arrived = r.now
+	c.arrived, r.moved = r.now, r.now
 	if r.OneKey {
 		c.query.Key, c.query.Like = 0, 0
 	}

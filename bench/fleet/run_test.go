@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,6 +163,52 @@ func TestScrapesCostTime(t *testing.T) {
 	}
 	if free, dear := f(0), f(20*time.Millisecond); float64(dear) < 1.15*float64(free) {
 		t.Errorf("%v a token without, %v where a fifth of the time is the scraper's", free, dear)
+	}
+}
+
+// An idle engine has the time for scrapes: they are not saved up for who comes
+// next. One that is under way holds him up.
+func TestIdleEnginesAnswerScrapesInTheirOwnTime(t *testing.T) {
+	cfg := configOf(t, "w12", 1, func(c *Config) { c.Instances, c.Profiles = 1, []model.Profile{profile(t, "8b-h100")} })
+	res := scripted(t, cfg, ask(0, 1, 100, 20), ask(600*time.Second, 2, 100, 20))
+	p := cfg.Profiles[0]
+	idle := p.Overhead + 100*p.PrefillToken + 2*cfg.Delay
+	for _, s := range res.Samples {
+		if s.TTFT < idle || s.TTFT > idle+cfg.ScrapeCost {
+			t.Errorf("the first token of one that came at %v after %v, want %v and one scrape more at most", s.Arrived, s.TTFT, idle)
+		}
+	}
+	i := new(instance)
+	i.interrupt(5, 3)
+	i.interrupt(6, 3)
+	if i.until != 11 {
+		t.Errorf("two scrapes of 3, at 5 and at 6, last until %v, want 11", int64(i.until))
+	}
+	if i.interrupt(100, 3); i.until != 103 {
+		t.Errorf("a third, at 100, lasts until %v, want 103", int64(i.until))
+	}
+}
+
+// Nothing happened before because nobody asked for anything.
+func TestLongGapsAreNoStandstill(t *testing.T) {
+	w, err := workload.FromTrace("gap", strings.NewReader(
+		`{"timestamp": 0, "input_length": 100, "output_length": 3}`+"\n"+`{"timestamp": 7200000, "input_length": 100, "output_length": 3}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := configOf(t, "w12", 1, func(c *Config) { c.Workload, c.Instances, c.ScrapeEvery = w, 1, time.Second })
+	if row := do(t, cfg).Row(&cfg); row.Completed != 2 {
+		t.Errorf("%d of 2 completed", row.Completed)
+	}
+}
+
+// One answer may take longer than a standstill, token by token.
+func TestSlowAnswersAreNoStandstill(t *testing.T) {
+	slow := profile(t, "8b-h100")
+	slow.Decode = stuckAfter / 2
+	cfg := configOf(t, "w12", 1, func(c *Config) { c.Instances, c.Profiles, c.ScrapeEvery = 1, []model.Profile{slow}, time.Minute })
+	if s := scripted(t, cfg, ask(0, 1, 100, 5)).Samples[0]; s.Outcome != Completed || s.E2E < 2*stuckAfter {
+		t.Errorf("got %+v, want an answer after %v", s, 2*stuckAfter)
 	}
 }
 

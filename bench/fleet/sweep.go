@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"penstock/bench/model"
+	"penstock/bench/workload"
 	"penstock/scheduler"
 )
 
@@ -62,9 +63,8 @@ func (s *Sweep) Validate() error {
 		s.Rates = s.defaultRates(filled.Instances)
 	}
 	for _, rate := range s.Rates {
-		c := filled
-		if c.Params.Rate = rate; c.Params.Check() != nil {
-			return c.Params.Check()
+		if err := workload.CheckRate(rate); err != nil {
+			return fmt.Errorf("rates: %w", err)
 		}
 	}
 	s.Instances, s.Profiles = filled.Instances, filled.Profiles

@@ -97,6 +97,7 @@ func (c *client) firstModel(ctx context.Context, key string, timeout time.Durati
 	}
 	switch {
 	case err != nil:
+		err = errors.New(plain(err.Error()))
 	case resp.StatusCode() != fasthttp.StatusOK:
 		err = fmt.Errorf("status %d", resp.StatusCode())
 	case json.Unmarshal(body, &list) != nil:

@@ -20,7 +20,12 @@ func (c clock) now() time.Duration { return time.Duration(float64(time.Since(c.s
 // until is how long at is away on the wall's clock.
 func (c clock) until(at time.Duration) time.Duration { return c.real(at) - time.Since(c.start) }
 
-func (c clock) real(d time.Duration) time.Duration { return time.Duration(float64(d) / c.scale) }
+// real saturates: what a Duration cannot hold is never.
+func (c clock) real(d time.Duration) time.Duration {
+	return time.Duration(min(float64(d)/c.scale, float64(never)))
+}
+
+const never = time.Duration(1 << 62)
 
 // An idle Go program's timers are up to a millisecond late, 0.7 ms at the median,
 // as epoll_wait takes whole milliseconds. The rest of a wait goes to the kernel's

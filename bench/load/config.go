@@ -3,7 +3,6 @@ package load
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -100,8 +99,10 @@ func (c *Config) Validate() error {
 	if !(c.TimeScale >= 0.001 && c.TimeScale <= 1000) {
 		return fmt.Errorf("time-scale: %v is out of range, need 0.001 to 1000", c.TimeScale)
 	}
-	if math.IsNaN(c.Rate) || c.Rate < 0 || c.Rate > 1e6 {
-		return fmt.Errorf("rate: %v is out of range, need 0 to 1000000 requests/s", c.Rate)
+	if c.Rate != 0 {
+		if err := workload.CheckRate(c.Rate); err != nil {
+			return fmt.Errorf("rate: %w", err)
+		}
 	}
 	if c.Rate > 0 && c.Concurrency != 0 {
 		return fmt.Errorf("rate: an open loop has no concurrency, a closed loop no rate: give one of the two")
@@ -177,6 +178,9 @@ func (c *Config) validateBounds() error {
 		if b.v < 0 || b.v > b.high {
 			return fmt.Errorf("%s: %v is out of range, need 0s to %v", b.key, b.v, b.high)
 		}
+	}
+	if lasts := c.filled().Duration; lasts > 0 && c.Ramp > lasts {
+		return fmt.Errorf("ramp: %v is longer than the run's %v: need at most that, or a longer --duration", c.Ramp, lasts)
 	}
 	if c.Timeout < time.Millisecond {
 		return fmt.Errorf("timeout: %v is out of range, need at least 1ms: a request that never ends would end no run", c.Timeout)

@@ -59,7 +59,7 @@ func (r *record) add(s *sample) {
 	case s.class != "":
 		r.errors[s.class]++
 		if _, ok := r.messages[s.class]; !ok {
-			r.messages[s.class] = s.message
+			r.messages[s.class] = plain(s.message)
 		}
 	default:
 		r.complete(s)

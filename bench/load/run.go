@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// failurePause keeps a closed loop from spinning on an endpoint that is not
-// there.
+// failurePause is how long a client waits who found no endpoint: a closed loop
+// must not spin on one that is not there.
 const failurePause = 10 * time.Millisecond
 
 // run is one run under way.
@@ -106,24 +106,27 @@ func (r *run) closed() {
 				if r.cfg.Requests > 0 && number >= r.cfg.Requests || r.cfg.Duration > 0 && now >= r.cfg.Duration {
 					return
 				}
-				r.do(w, job{number: number, at: now})
-				if w.sample.class == classConnect {
-					r.clock.sleepUntil(r.ctx, r.clock.now()+time.Duration(float64(failurePause)*r.clock.scale))
-				}
+				r.clock.sleepUntil(r.ctx, r.do(w, job{number: number, at: now}))
 			}
 		})
 	}
 }
 
-func (r *run) do(w *worker, j job) {
+// do has a request sent, and says when its client may go on.
+func (r *run) do(w *worker, j job) (free time.Duration) {
 	r.inFlight.Add(1)
 	defer r.inFlight.Add(-1)
 	w.do(j)
+	free = w.sample.ended
+	if w.sample.class == classConnect {
+		free += time.Duration(float64(failurePause) * r.clock.scale)
+	}
 	if r.ended == nil {
-		return
+		return free
 	}
 	select {
-	case r.ended <- end{j.asked, w.sample.ended}:
+	case r.ended <- end{j.asked, free}:
 	case <-r.ctx.Done():
 	}
+	return free
 }

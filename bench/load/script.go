@@ -26,7 +26,7 @@ type script struct {
 // end is a request's, answered or not.
 type end struct {
 	asked *workload.Request
-	at    time.Duration
+	free  time.Duration // when its client may go on
 }
 
 func (r *run) newScript() *script {
@@ -125,7 +125,7 @@ func (s *script) over(e end) {
 	if e.asked.Then == nil {
 		return
 	}
-	if q := e.asked.Then(e.at); q != nil {
+	if q := e.asked.Then(e.free); q != nil {
 		heap.Push(&s.later, q)
 	}
 }

@@ -148,6 +148,29 @@ func TestClientsOfAClosedLoopWaitForTheirAnswers(t *testing.T) {
 	}
 }
 
+// A client whose request finds nobody pauses before its next, in a workload's
+// loop as in a plain one.
+func TestNobodyThereIsNotAskedWithoutPause(t *testing.T) {
+	s := serve(t, stream)
+	url := s.URL
+	s.Close()
+	f := func(cfg Config) {
+		t.Helper()
+		cfg.Requests = 21
+		began := time.Now()
+		counts(t, mustRun(t, cfg), 0, 0, classConnect, cfg.Requests)
+		if took := time.Since(began); took < 20*failurePause {
+			t.Errorf("a client's %d requests went out within %v, want %v between two", cfg.Requests, took, failurePause)
+		}
+	}
+	alone := scripted(url, published(t, "one"))
+	alone.TimeScale = 1000
+	f(alone)
+	plain := short(url, 0)
+	plain.Concurrency = 1
+	f(plain)
+}
+
 // w1's second stage waits for all of its warm-up, which is not measured.
 func TestStageWaitsForTheWarmUp(t *testing.T) {
 	var mu sync.Mutex

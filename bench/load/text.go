@@ -15,7 +15,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-12s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	line("model", "%s", r.Model)
+	line("model", "%s", plain(r.Model))
 	line("requests", "%d in %.1f s, %.1f/s", r.Requests, r.DurationS, r.RequestRate)
 	line("completed", "%d (%s)", r.Completed, share(r.Completed, r.Requests))
 	line("rejected", "%d (%s)", r.Rejected, share(r.Rejected, r.Requests))

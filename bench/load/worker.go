@@ -203,7 +203,7 @@ func (w *worker) finish() {
 func instanceOf(decision []byte) string {
 	for part := range bytes.SplitSeq(decision, []byte(";")) {
 		if name, ok := bytes.CutPrefix(bytes.TrimSpace(part), []byte("instance=")); ok {
-			return string(name)
+			return plain(string(name))
 		}
 	}
 	return ""

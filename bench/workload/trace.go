@@ -4,12 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,13 +18,13 @@ var traced = []*Workload{
 	{
 		Name: "w4", About: "Mooncake's conversation trace: 12,031 requests of 12,000 tokens in an hour",
 		Profiles: []string{"8b-h100"}, Instances: 8, Unit: speed, Rates: []float64{0.25, 0.5, 0.75, 1, 1.25},
-		total: func(float64) int { return len(mooncake()) },
+		total: func(float64) int { return len(mooncake().records) },
 		open:  func(p Params) Stream { return replay(mooncake(), p) },
 	},
 	{
 		Name: "azure", About: "Azure's conversation trace of 2023: 19,366 requests of 1,150 tokens in an hour, nothing shared",
 		Profiles: []string{"8b-h100"}, Instances: 4, Unit: speed, Rates: []float64{1, 1.5, 1.75, 2, 2.5},
-		total: func(float64) int { return len(azure()) },
+		total: func(float64) int { return len(azure().records) },
 		open:  func(p Params) Stream { return replay(azure(), p) },
 	},
 }
@@ -39,182 +36,132 @@ var mooncakeFile []byte
 var azureFile []byte
 
 var (
-	mooncake = sync.OnceValue(func() []record { return embedded(mooncakeFile) })
-	azure    = sync.OnceValue(func() []record { return embedded(azureFile) })
+	mooncake = sync.OnceValue(func() trace { return embedded(mooncakeFile) })
+	azure    = sync.OnceValue(func() trace { return embedded(azureFile) })
 )
 
-func embedded(file []byte) []record {
-	records, err := readTrace(bytes.NewReader(file))
+func embedded(file []byte) trace {
+	t, err := readTrace(bytes.NewReader(file))
 	if err != nil {
 		panic(err) // the file is a part of the program
 	}
-	return records
+	return t
 }
 
-// record is a request of a trace.
-type record struct {
-	at             time.Duration
-	prompt, output int
-	blocks         []int64 // of the prompt, each over all before it too; nil: not known
+// trace is a load that was recorded, in order of arrival.
+type trace struct {
+	records []record
+	blocks  []int64 // of the records' prompts, one after the other
 }
-
-// traceBlock is how many tokens a block of Mooncake's has.
-const traceBlock = 512
 
 // replay sends what was recorded, so many times as fast.
-func replay(records []record, p Params) Stream {
+func replay(t trace, p Params) Stream {
 	return func() *Request {
-		if len(records) == 0 {
+		if len(t.records) == 0 {
 			return nil
 		}
-		t := &records[0]
-		at := time.Duration(float64(t.at) / p.Rate)
+		rec := t.records[0]
+		at := time.Duration(float64(rec.at) / p.Rate)
 		if p.Duration > 0 && at >= p.Duration {
 			return nil
 		}
-		records = records[1:]
+		blocks := t.blocks[:rec.blocks]
+		t.records, t.blocks = t.records[1:], t.blocks[rec.blocks:]
 		// What is not known of it is told apart by where in the trace it stands.
-		own := 1<<63 | uint64(len(records))<<1
-		r := &Request{At: at, MaxTokens: -1, Output: t.output, Answer: own | 1}
-		return r.prompt(t.spans(own)...)
+		own := 1<<63 | uint64(len(t.records))<<1
+		r := &Request{At: at, MaxTokens: -1, Output: int(rec.output), Answer: own | 1}
+		return r.prompt(rec.spans(blocks, own)...)
 	}
-}
-
-func (t *record) spans(own uint64) []Span {
-	var spans []Span
-	left := t.prompt
-	for _, b := range t.blocks {
-		if n := min(left, traceBlock); n > 0 {
-			spans = append(spans, Span{uint64(b), n})
-			left -= n
-		}
-	}
-	if left > 0 {
-		spans = append(spans, Span{own, left})
-	}
-	return spans
 }
 
 // FromTrace makes a workload of a trace: JSON lines as Mooncake's, or CSV as
 // Azure's, plain or zstd.
 func FromTrace(name string, r io.Reader) (*Workload, error) {
-	records, err := readTrace(r)
+	t, err := readTrace(r)
 	if err != nil {
 		return nil, fmt.Errorf("trace %s: %w", name, err)
 	}
 	return &Workload{
 		Name: name, About: "a trace", Profiles: []string{"8b-h100"}, Instances: 8, Unit: speed, Rates: []float64{1},
-		total: func(float64) int { return len(records) },
-		open:  func(p Params) Stream { return replay(records, p) },
+		total: func(float64) int { return len(t.records) },
+		open:  func(p Params) Stream { return replay(t, p) },
 	}, nil
 }
 
+// Bounds of a file. What is kept of it is 24 bytes for a line and 8 for a block;
+// a compressed file is a thousandth of what it may hold.
 const (
-	mostRecords = 10_000_000
-	mostLine    = 1 << 20
-	mostLength  = 1 << 24     // tokens
-	mostMemory  = 256 << 20   // of a decoder
-	mostAt      = 1000 * 3600 // seconds
+	mostLines  = 10_000_000
+	mostLine   = 1 << 20
+	mostBlocks = 1 << 24
+	mostMemory = 256 << 20 // of a decoder
 )
 
-// readTrace reads either form. What it begins with tells them apart.
-func readTrace(r io.Reader) ([]record, error) {
+var (
+	zstdMagic     = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	byteOrderMark = []byte("\ufeff")
+)
+
+// readTrace reads either form, plain or zstd.
+func readTrace(r io.Reader) (trace, error) {
 	in := bufio.NewReader(r)
-	if magic, _ := in.Peek(4); bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}) {
-		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(mostMemory))
-		if err != nil {
-			return nil, err
-		}
-		defer z.Close()
-		in = bufio.NewReader(z)
+	if magic, _ := in.Peek(len(zstdMagic)); !bytes.Equal(magic, zstdMagic) {
+		return readLines(in)
 	}
-	parse := parseCSV()
-	if first, err := in.Peek(1); err != nil {
-		return nil, err
-	} else if first[0] == '{' {
-		parse = parseJSON
+	z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(mostMemory))
+	if err != nil {
+		return trace{}, err
 	}
+	defer z.Close()
+	return readLines(z)
+}
+
+// readLines reads either form. What it begins with tells them apart.
+func readLines(in io.Reader) (t trace, err error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, mostLine)
-	var records []record
-	for n := 1; lines.Scan(); n++ {
-		t, err := parse(lines.Bytes())
-		switch {
-		case errors.Is(err, errHead):
-			continue
-		case err != nil:
-			return nil, fmt.Errorf("line %d: %w", n, err)
-		case len(records) > 0 && t.at < records[len(records)-1].at:
-			return nil, fmt.Errorf("line %d: is earlier than the line before it", n)
-		case len(records) == mostRecords:
-			return nil, fmt.Errorf("line %d: more than %d requests", n, mostRecords)
+	var parse parser
+	n := 0
+	for lines.Scan() {
+		n++
+		line := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), byteOrderMark))
+		if parse == nil && len(line) > 0 {
+			parse = parserOf(line)
+			if isHead(line) {
+				continue
+			}
 		}
-		records = append(records, t)
+		if len(line) > 0 {
+			err = t.add(parse(line))
+		}
+		if n > mostLines {
+			err = fmt.Errorf("more than %d lines", mostLines)
+		}
+		if err != nil {
+			return trace{}, fmt.Errorf("line %d: %w", n, err)
+		}
 	}
-	if err := lines.Err(); err != nil {
-		return nil, err
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return trace{}, fmt.Errorf("line %d: longer than %d bytes", n+1, mostLine)
+	case err != nil:
+		return trace{}, fmt.Errorf("after line %d: %w", n, err)
+	case len(t.records) == 0:
+		return trace{}, errors.New("no request in it: need Mooncake's JSON lines or Azure's CSV")
 	}
-	if len(records) == 0 {
-		return nil, errors.New("no request in it")
-	}
-	return records, nil
+	return t, nil
 }
 
-// parseJSON reads a line of Mooncake's.
-func parseJSON(line []byte) (record, error) {
-	var v struct {
-		Timestamp float64 // ms
-		Input     int     `json:"input_length"`
-		Output    int     `json:"output_length"`
-		Blocks    []int64 `json:"hash_ids"`
+// add appends what a line says.
+func (t *trace) add(r record, blocks []int64, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case len(t.records) > 0 && r.at < t.records[len(t.records)-1].at:
+		return errors.New("is earlier than the line before it")
+	case len(t.blocks)+len(blocks) > mostBlocks:
+		return fmt.Errorf("more than %d hash_ids in all", mostBlocks)
 	}
-	if err := json.Unmarshal(line, &v); err != nil {
-		return record{}, err
-	}
-	return newRecord(v.Timestamp/1000, v.Input, v.Output, v.Blocks)
-}
-
-// errHead is the first line of a CSV file, which names the columns.
-var errHead = errors.New("names")
-
-// parseCSV returns what reads the lines of Azure's, one after the other.
-func parseCSV() func([]byte) (record, error) {
-	var begin time.Time
-	return func(line []byte) (record, error) {
-		cells := strings.Split(strings.TrimSpace(string(line)), ",")
-		if len(cells) != 3 {
-			return record{}, fmt.Errorf("%d columns, want TIMESTAMP,ContextTokens,GeneratedTokens", len(cells))
-		}
-		if cells[0] == "TIMESTAMP" {
-			return record{}, errHead
-		}
-		at, err := time.Parse("2006-01-02 15:04:05.9999999", cells[0])
-		if err != nil {
-			return record{}, err
-		}
-		if begin.IsZero() {
-			begin = at
-		}
-		input, err := strconv.Atoi(cells[1])
-		if err != nil {
-			return record{}, err
-		}
-		output, err := strconv.Atoi(cells[2])
-		if err != nil {
-			return record{}, err
-		}
-		return newRecord(at.Sub(begin).Seconds(), input, output, nil)
-	}
-}
-
-func newRecord(seconds float64, input, output int, blocks []int64) (record, error) {
-	if !(seconds >= 0 && seconds <= mostAt) {
-		return record{}, fmt.Errorf("a time of %v s is out of range, need 0 to %d", seconds, mostAt)
-	}
-	if input < 0 || input > mostLength || output < 0 || output > mostLength {
-		return record{}, fmt.Errorf("lengths of %d and %d tokens are out of range, need 0 to %d", input, output, mostLength)
-	}
-	return record{
-		at: time.Duration(seconds * float64(time.Second)), prompt: max(input, 1), output: max(output, 1), blocks: blocks,
-	}, nil
+	t.records, t.blocks = append(t.records, r), append(t.blocks, blocks...)
+	return nil
 }

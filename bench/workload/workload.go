@@ -67,11 +67,26 @@ func (w *Workload) Total(p Params) int {
 
 // Check says what is wrong with a run's parameters.
 func (p *Params) Check() error {
-	switch {
-	case !(p.Rate > 0 && p.Rate <= 1e6):
-		return fmt.Errorf("rate: %v is out of range, need more than 0, at most 1000000", p.Rate)
-	case p.Duration < 0 || p.Duration > 24*time.Hour:
+	if err := CheckRate(p.Rate); err != nil {
+		return fmt.Errorf("rate: %w", err)
+	}
+	if p.Duration < 0 || p.Duration > 24*time.Hour {
 		return fmt.Errorf("duration: %v is out of range, need 0s to 24h", p.Duration)
+	}
+	return nil
+}
+
+// Bounds of a rate. At the least, the longest trace still ends within the time
+// that a Duration can hold.
+const (
+	LeastRate = 0.001
+	MostRate  = 1_000_000
+)
+
+// CheckRate says what is wrong with a rate.
+func CheckRate(rate float64) error {
+	if !(rate >= LeastRate && rate <= MostRate) {
+		return fmt.Errorf("%v is out of range, need %v to %d", rate, LeastRate, MostRate)
 	}
 	return nil
 }

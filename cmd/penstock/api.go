@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // adminAPI asks the admin port of a router.
@@ -95,11 +96,18 @@ func plainNetwork(err error) error {
 	return err
 }
 
-// said is the sentence in an error's body.
+// said is the sentence in an error's body, without what a terminal would obey:
+// anything may listen there.
 func said(body []byte) string {
 	var e struct{ Error struct{ Message string } }
+	text := strings.TrimSpace(string(body[:min(len(body), 200)]))
 	if json.Unmarshal(body, &e) == nil && e.Error.Message != "" {
-		return e.Error.Message
+		text = e.Error.Message
 	}
-	return strings.TrimSpace(string(body[:min(len(body), 200)]))
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, text)
 }

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -85,49 +85,28 @@ func (c *benchCmd) Run(out io.Writer) error {
 	if err != nil {
 		return usage(fmt.Errorf("--%w", err))
 	}
+	files, err := openReports(out, c.JSON, c.HTML)
+	if err != nil {
+		return err
+	}
+	defer files.close()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	report, err := load.Run(ctx, cfg, progress(os.Stderr))
 	if err != nil {
 		return err
 	}
-	if err := c.write(out, &report); err != nil {
+	err = files.write(&report, report.Page)
+	if c.JSON != "-" {
+		err = cmp.Or(err, report.WriteText(out))
+	}
+	if err != nil {
 		return err
 	}
 	if report.Completed == 0 {
 		return fmt.Errorf("no request was completed of %d", report.Requests)
 	}
 	return nil
-}
-
-func (c *benchCmd) write(out io.Writer, report *load.Report) error {
-	if c.JSON != "-" {
-		if err := report.WriteText(out); err != nil {
-			return err
-		}
-	}
-	if c.HTML != "" {
-		page, err := report.Page()
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(c.HTML, page, 0o644); err != nil {
-			return err
-		}
-	}
-	if c.JSON == "" {
-		return nil
-	}
-	b, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return err
-	}
-	b = append(b, '\n')
-	if c.JSON == "-" {
-		_, err = out.Write(b)
-		return err
-	}
-	return os.WriteFile(c.JSON, b, 0o644)
 }
 
 // progress draws a bar in a terminal, and a line every ten seconds elsewhere.

@@ -41,7 +41,8 @@ func TestBenchReplaysATrace(t *testing.T) {
 	if err := os.WriteFile(path, []byte(`{"timestamp": 0, "input_length": 600, "output_length": 7, "hash_ids": [1, 2]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, out, errs := command("bench", "--url", url, "--trace", path, "--time-scale", "100", "--json", "-")
+	page := filepath.Join(t.TempDir(), "page.html") // one point a curve
+	status, out, errs := command("bench", "--url", url, "--trace", path, "--time-scale", "100", "--json", "-", "--html", page)
 	if status != 0 || !strings.Contains(out, `"output_tokens": 7`) || !strings.Contains(out, `"prefix_hit_rate": 0`) {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
@@ -61,6 +62,7 @@ func TestBenchSaysWhatIsWrongWithAWorkload(t *testing.T) {
 	f("--rate: w12 needs one, in requests/s", "--workload", "w12")
 	f("--api-key: 2 keys, but w7-proportional has 3 clients", "--workload", "w7-proportional", "--api-key", "a,b")
 	f("--time-scale: 0 is out of range", "--time-scale", "0")
+	f("--ramp: 1m0s is longer than the run's 30s: need at most that, or a longer --duration", "--rate", "5", "--ramp", "1m")
 }
 
 func TestProgressInWords(t *testing.T) {

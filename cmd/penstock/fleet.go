@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,7 +20,7 @@ import (
 )
 
 type fleetCmd struct {
-	Workload []string  `default:"w12" placeholder:"NAME,…" help:"Loads: ${workloads}. (${default})"`
+	Workload []string  `placeholder:"NAME,…" help:"Loads: ${workloads}. (w12)"`
 	Trace    string    `placeholder:"FILE" help:"A recorded load instead: Mooncake's JSON lines or Azure's CSV, plain or zstd."`
 	Policies []string  `aliases:"policy" placeholder:"NAME,…" help:"Default: all that there are."`
 	Rates    []float64 `aliases:"load" placeholder:"R,…" help:"Requests per second, a trace's speed-up or a closed loop's clients. Default: a sweep to the fleet's limit."`
@@ -96,12 +96,19 @@ func (c *fleetCmd) sweeps() ([]*fleet.Sweep, error) {
 }
 
 func (c *fleetCmd) workloads() ([]*workload.Workload, error) {
+	if c.Trace != "" && len(c.Workload) > 0 {
+		return nil, errors.New("trace: give it or --workload, not both")
+	}
 	if c.Trace != "" {
 		w, err := traced(c.Trace)
 		return []*workload.Workload{w}, err
 	}
+	names := c.Workload
+	if len(names) == 0 {
+		names = []string{"w12"}
+	}
 	var all []*workload.Workload
-	for _, name := range c.Workload {
+	for _, name := range names {
 		w, err := workload.Named(name)
 		if err != nil {
 			return nil, err
@@ -116,6 +123,11 @@ func (c *fleetCmd) Run(out io.Writer) error {
 	if err != nil {
 		return usage(fmt.Errorf("--%w", err))
 	}
+	files, err := openReports(out, c.JSON, c.HTML)
+	if err != nil {
+		return err
+	}
+	defer files.close()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var reports []*fleet.Report
@@ -131,38 +143,11 @@ func (c *fleetCmd) Run(out io.Writer) error {
 			}
 		}
 	}
-	return c.write(out, reports)
-}
-
-// write writes the files that are asked for. The JSON of one workload is an
-// object, of several a list.
-func (c *fleetCmd) write(out io.Writer, reports []*fleet.Report) error {
-	if c.HTML != "" {
-		page, err := fleet.Page(reports)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(c.HTML, page, 0o644); err != nil {
-			return err
-		}
-	}
-	if c.JSON == "" {
-		return nil
-	}
 	var what any = reports
-	if len(reports) == 1 {
+	if len(reports) == 1 { // one workload is an object, several are a list
 		what = reports[0]
 	}
-	b, err := json.MarshalIndent(what, "", "  ")
-	if err != nil {
-		return err
-	}
-	b = append(b, '\n')
-	if c.JSON == "-" {
-		_, err = out.Write(b)
-		return err
-	}
-	return os.WriteFile(c.JSON, b, 0o644)
+	return files.write(what, func() ([]byte, error) { return fleet.Page(reports) })
 }
 
 // sweepProgress draws a bar in a terminal, and nothing elsewhere.

@@ -56,9 +56,13 @@ func TestFleetReplaysATrace(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, out, errs := command("fleet", "--trace", file, "--policies", "random", "--instances", "2")
+	args := []string{"fleet", "--trace", file, "--policies", "random", "--instances", "2", "--html", filepath.Join(t.TempDir(), "page.html")}
+	status, out, errs := command(args...) // one point a curve, of less than a second
 	if status != 0 || !strings.Contains(out, "trace.csv") {
 		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+	if status, _, errs := command(append(args, "--rates", "1e-9")...); status != exitUsage || !strings.Contains(errs, "--rates: 1e-09 is out of range, need 0.001") {
+		t.Errorf("so slow that no time is left: status %d, said %q", status, errs)
 	}
 }
 
@@ -72,8 +76,9 @@ func TestFleetSaysWhatIsWrong(t *testing.T) {
 	f(`--workload: "w99" is none of w1`, "--workload", "w99")
 	f(`--policies: "best" is none of`, "--policies", "best")
 	f("--profile: unknown profile", "--profile", "9b")
-	f("--rate: 0 is out of range", "--rates", "0")
+	f("--rates: 0 is out of range", "--rates", "0")
 	f("--gateways: 100 is out of range", "--gateways", "100")
 	f("--token-error: 2 is out of range", "--token-error", "2")
 	f("no such file", "--trace", "none.csv")
+	f("--trace: give it or --workload, not both", "--trace", "none.csv", "--workload", "w12")
 }
