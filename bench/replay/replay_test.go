@@ -84,6 +84,25 @@ func TestAnEmptyRecordingIsNoError(t *testing.T) {
 	}
 }
 
+// Whenever a file says that it was, and in whatever letters, there is a report.
+func TestARecordingOfAnyTimeIsReportedAsJSON(t *testing.T) {
+	f := func(at string) {
+		t.Helper()
+		line := `{"verdict":"picked","instance":"a","model":"\u001b[2J","time":"` + at + `","candidates":[{"instance":"a"},{"instance":"b"}]}` + "\n"
+		r, err := Run(strings.NewReader(recording(t)+line), []string{"p2c"})
+		if err != nil || r.Decisions != 1 {
+			t.Fatalf("%s: %+v, %v", at, r, err)
+		}
+		if _, err := json.Marshal(r); err != nil {
+			t.Errorf("%s: %v", at, err)
+		}
+	}
+	f("9999-12-31T23:59:59.9999999Z")
+	f("9999-12-31T23:59:59-23:59")
+	f("0000-01-01T00:00:00+23:59")
+	f("2026-01-01T00:00:00Z")
+}
+
 func TestWhatCannotBeReplayed(t *testing.T) {
 	for _, c := range []struct{ text, policy, want string }{
 		{recording(t), "best", `policy: "best" is none of predictive, `},
@@ -103,6 +122,7 @@ func FuzzRun(f *testing.F) {
 	d.Blocks, d.BlockTokens, d.Session = 40, 16, 9
 	d.Candidates[0].KVTokens, d.Candidates[1].Waiting, d.Candidates[2].Full = 1000, 5, true
 	f.Add(recording(f, d))
+	f.Add(recording(f) + `{"verdict":"picked","instance":"a","time":"9999-12-31T23:59:59.9999999Z","candidates":[{"instance":"a"},{"instance":"b"}]}` + "\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 64<<10 {
 			return

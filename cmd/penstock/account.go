@@ -36,14 +36,34 @@ func seen(d *record.Decision) string {
 	return span(d.Actual)
 }
 
-// tellRequest tells the decisions of one request, oldest first.
+// tellRequest tells the decisions of one request, oldest first; and of others,
+// whose clients gave them the same id.
 func tellRequest(b *strings.Builder, all []record.Decision, now time.Time) {
-	d := &all[0]
-	fmt.Fprintf(b, "request %s: model %s, %d prompt tokens, %s; %s\n", d.RequestID, modelOf(d), d.Prompt, wanted(d), whose(d))
 	for n := range all {
+		d := &all[n]
+		if n == 0 {
+			fmt.Fprintf(b, "request %s: %s\n", d.RequestID, asked(d))
+		} else if another(&all[n-1], d) {
+			fmt.Fprintf(b, "\nanother request with the same id: %s\n", asked(d))
+		}
 		b.WriteByte('\n')
-		tellDecision(b, &all[n], now)
+		tellDecision(b, d, now)
 	}
+}
+
+// another says whether d is of another request than what was decided before it.
+// Of one request, tries are counted up, and one is decided twice only where it
+// was held.
+func another(before, d *record.Decision) bool {
+	if d.Model != before.Model || d.Key != before.Key || d.Prompt != before.Prompt || d.PromptHash != before.PromptHash {
+		return true
+	}
+	held := before.Verdict == record.Full && d.Verdict != record.Full
+	return d.Try < before.Try || d.Try == before.Try && !held
+}
+
+func asked(d *record.Decision) string {
+	return fmt.Sprintf("model %s, %d prompt tokens, %s; %s", modelOf(d), d.Prompt, wanted(d), whose(d))
 }
 
 func modelOf(d *record.Decision) string {

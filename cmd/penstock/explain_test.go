@@ -101,6 +101,31 @@ func TestAnAccountSaysWhatBecame(t *testing.T) {
 	f(record.Decision{Verdict: record.Hopeless, TTFT: 9000}, "refused: the first token would have come after 9000 ms at the soonest")
 }
 
+// Clients choose ids: two may choose the same.
+func TestRequestsThatShareAnIDAreToldApart(t *testing.T) {
+	f := func(name string, others int, all ...record.Decision) {
+		t.Helper()
+		var b strings.Builder
+		for n := range all {
+			all[n].RequestID = "id"
+		}
+		tellRequest(&b, all, time.Now())
+		if got := strings.Count(b.String(), "\nanother request with the same id: model "); got != others || strings.Count(b.String(), "request id: ") != 1 {
+			t.Errorf("%s: %d others, want %d:\n%s", name, got, others, b.String())
+		}
+	}
+	try := func(n int32, verdict string) record.Decision { return record.Decision{Try: n, Verdict: verdict} }
+	picked, held := try(1, record.Picked), try(1, record.Full)
+	f("one", 0, picked)
+	f("held", 0, held, picked)
+	f("tried again", 0, picked, try(2, record.Full), try(2, record.Picked), try(3, record.NoInstance))
+	f("tried anew", 1, picked, picked)
+	f("tried anew after a second try", 1, picked, try(2, record.Picked), picked)
+	f("both held", 1, held, held)
+	f("of another model", 2, held, record.Decision{Try: 1, Verdict: record.Picked, Model: "m"}, picked)
+	f("of another key", 1, held, record.Decision{Try: 1, Verdict: record.Picked, Key: "ann"})
+}
+
 func TestWhatReplayRefuses(t *testing.T) {
 	none, wrong := filepath.Join(t.TempDir(), "none"), filepath.Join(t.TempDir(), "wrong")
 	if err := os.WriteFile(wrong, []byte("hello\n"), 0o600); err != nil {

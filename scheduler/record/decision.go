@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -168,15 +169,49 @@ func (d *Decision) Chosen() int {
 }
 
 // tidy makes it fit to be told: JSON knows neither infinities nor what is a hair
-// off, and no bytes that are no text.
+// off nor years of five digits, a terminal takes some characters for orders, and
+// what was counted too far to be held is negative.
 func (d *Decision) tidy() {
-	d.Time = d.Time.UTC().Round(time.Microsecond)
-	d.RequestID, d.Model = strings.ToValidUTF8(d.RequestID, "?"), strings.ToValidUTF8(d.Model, "?")
+	d.Time = d.Time.UTC().Truncate(time.Microsecond)
+	if y := d.Time.Year(); y < 1 || y > 9999 {
+		d.Time = time.Time{}
+	}
+	for _, s := range d.words() {
+		*s = clean(*s)
+	}
 	tidy(&d.Pending, &d.TTFT, &d.Actual)
+	for _, n := range d.counts() {
+		*n = max(*n, 0)
+	}
+	d.Blocks = min(d.Blocks, mostBlocks)
 	for n := range d.Candidates {
 		c := &d.Candidates[n]
+		c.Instance = clean(c.Instance)
 		tidy(&c.TTFT, &c.Cost, &c.Wait, &c.Short, &c.Token, &c.KVUsage)
+		for _, n := range c.counts() {
+			*n = max(*n, 0)
+		}
 	}
+}
+
+func (d *Decision) words() [8]*string {
+	return [...]*string{&d.RequestID, &d.Instance, &d.Policy, &d.Reason, &d.Degraded, &d.Model, &d.Key, &d.Verdict}
+}
+
+func (d *Decision) counts() [3]*int32 { return [...]*int32{&d.Prompt, &d.Blocks, &d.BlockTokens} }
+
+func (c *Candidate) counts() [11]*int32 {
+	return [...]*int32{&c.Fresh, &c.Hits, &c.Cached, &c.Ahead, &c.Compute, &c.Tokens, &c.KVTokens, &c.InFlight, &c.Streams, &c.Foreign, &c.Waiting}
+}
+
+// clean is s without what is no text.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // mostTime bounds all times, in ms: nobody waits for a year.
@@ -191,7 +226,8 @@ func tidy(values ...*float32) {
 	}
 }
 
-// check says what is wrong with one that a file has.
+// check says what is wrong with one that a file has: nothing with any that was
+// tidy.
 func (d *Decision) check() error {
 	switch {
 	case len(d.Candidates) > MostCandidates:
@@ -201,18 +237,15 @@ func (d *Decision) check() error {
 	case d.Prompt < 0 || d.BlockTokens < 0:
 		return fmt.Errorf("prompt_tokens, block_tokens: negative")
 	}
-	for _, name := range []string{d.RequestID, d.Instance, d.Policy, d.Reason, d.Degraded, d.Model, d.Key, d.Verdict} {
-		if strings.ContainsFunc(name, unicode.IsControl) {
-			return fmt.Errorf("%q has control characters", name[:min(len(name), mostText)])
-		}
-	}
 	for n := range d.Candidates {
 		c := &d.Candidates[n]
-		if len(c.Instance) == 0 || len(c.Instance) > maxName || strings.ContainsFunc(c.Instance, unicode.IsControl) {
+		if len(c.Instance) == 0 || len(c.Instance) > maxName {
 			return fmt.Errorf("candidates[%d].instance: a name of 1 to %d bytes", n, maxName)
 		}
-		if min(c.Fresh, c.Hits, c.Cached, c.Ahead, c.Compute, c.Tokens, c.KVTokens, c.InFlight, c.Streams, c.Foreign, c.Waiting) < 0 {
-			return fmt.Errorf("candidates[%d]: a negative number", n)
+		for _, v := range c.counts() {
+			if *v < 0 {
+				return fmt.Errorf("candidates[%d]: a negative number", n)
+			}
 		}
 	}
 	d.tidy()

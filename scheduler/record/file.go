@@ -1,12 +1,15 @@
 package record
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 )
 
 // header is the first line of a file.
@@ -38,12 +41,10 @@ func create(path string, most int64) (*file, error) {
 }
 
 func (f *file) begin() (err error) {
-	if s, err := os.Lstat(f.path); err == nil && s.Mode().IsRegular() && s.Size() > 0 {
-		if err := os.Rename(f.path, f.path+".1"); err != nil {
-			return fmt.Errorf("keeping the older recording: %w", err)
-		}
+	if err := f.keep(); err != nil {
+		return fmt.Errorf("keeping the older recording: %w", err)
 	}
-	if f.out, err = os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+	if f.out, err = open(f.path); err != nil {
 		return err
 	}
 	f.size = 0
@@ -56,6 +57,56 @@ func (f *file) begin() (err error) {
 		return err
 	}
 	return f.zip.Flush()
+}
+
+// keep lets what is there be the older, unless no decision is in it: two starts
+// in a row must not cost the one that has some.
+func (f *file) keep() error {
+	if s, err := os.Stat(f.path); err != nil || !s.Mode().IsRegular() || s.Size() == 0 || isBare(f.path) {
+		return nil
+	}
+	return os.Rename(f.path, f.path+".1")
+}
+
+// isBare says whether a file is a recording without any decision.
+func isBare(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	in, err := NewReader(f)
+	if err != nil {
+		return false
+	}
+	defer in.Close()
+	_, err = in.Next()
+	return errors.Is(err, io.EOF) || errors.Is(err, ErrCut)
+}
+
+// open opens a file to be written anew. Anything else, such as a pipe that nobody
+// reads, could keep the router for ever: opening it, or writing.
+func open(path string) (*os.File, error) {
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NONBLOCK, 0o600)
+	if errors.Is(err, unix.ENXIO) {
+		return nil, notRegular(path)
+	} else if err != nil {
+		return nil, err
+	}
+	if s, e := out.Stat(); e != nil || !s.Mode().IsRegular() {
+		err = cmp.Or(e, notRegular(path))
+	} else {
+		err = out.Truncate(0)
+	}
+	if err != nil {
+		out.Close()
+		return nil, err
+	}
+	return out, nil
+}
+
+func notRegular(path string) error {
+	return fmt.Errorf("%s is no regular file: a recording needs one", path)
 }
 
 // Write takes what is compressed.

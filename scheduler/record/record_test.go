@@ -323,7 +323,6 @@ func TestWhatIsNoRecording(t *testing.T) {
 		first + `{"candidates":[{"instance":""}]}`:                     "line 2: candidates[0].instance: a name of 1 to 1024 bytes",
 		first + `{"candidates":[{"instance":"a","waiting":-1}]}`:       "line 2: candidates[0]: a negative number",
 		first + `{"prompt_blocks":99999999}`:                           "line 2: prompt_blocks: 99999999 is out of range",
-		first + `{"policy":"\u001b[2J"}`:                               `line 2: "\x1b[2J" has control characters`,
 		first + `{"candidates":[` + strings.Repeat("{},", 64) + `{}]}`: "line 2: 65 candidates: 64 is the most",
 		first + strings.Repeat(" ", 200<<10):                           "line 2: ",
 	} {

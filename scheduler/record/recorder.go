@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"penstock/scheduler/telemetry"
@@ -17,6 +18,9 @@ const (
 	flushEvery = time.Second
 	// answerWithin is how long a decision waits for its answer's first byte.
 	answerWithin = time.Minute
+	// endWithin is how long the end of a recording may take: a disk that hangs
+	// must not keep the process.
+	endWithin = 5 * time.Second
 )
 
 // Recorder follows a ring into a file. The ring is all the buffer there is: who
@@ -27,17 +31,19 @@ type Recorder struct {
 	file *file
 	log  *slog.Logger
 
-	seen    uint64 // decisions up to here are in open, or done
-	open    []open // to be written
+	seen    uint64    // decisions up to here are in open, or done
+	open    []pending // to be written
 	flushed time.Time
 	failed  bool // nothing more can be written
 	dirty   bool
+	grace   time.Duration // for the end
 
 	written, dropped telemetry.Counter
+	told             atomic.Uint64 // the most that was said to be lost
 }
 
-// open is a decision that waits to be written.
-type open struct {
+// pending is a decision that waits to be written.
+type pending struct {
 	seq  uint64
 	at   time.Time // zero: not read yet
 	done bool      // no first byte is to come
@@ -49,11 +55,27 @@ func NewRecorder(path string, ring *Ring, log *slog.Logger) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--record: %w", err)
 	}
-	return &Recorder{ring: ring, file: f, log: log}, nil
+	return &Recorder{ring: ring, file: f, log: log, grace: endWithin}, nil
 }
 
-// Run records until ctx ends, and then what is still there.
+// Run records until ctx ends, and then what is still there. A disk that hangs
+// for too long then is left with the goroutine that nothing can wake.
 func (r *Recorder) Run(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.follow(ctx)
+	}()
+	<-ctx.Done()
+	select {
+	case <-ended:
+	case <-time.After(r.grace):
+		r.log.Error("the recording was not ended, and lacks its last decisions: its disk hangs", "dropped", r.lost())
+	}
+}
+
+// follow records until ctx ends.
+func (r *Recorder) follow(ctx context.Context) {
 	tick := time.NewTicker(passEvery)
 	defer tick.Stop()
 	for {
@@ -77,7 +99,7 @@ func (r *Recorder) pass(now time.Time, last bool) {
 	}
 	for r.seen < head {
 		r.seen++
-		r.open = append(r.open, open{seq: r.seen})
+		r.open = append(r.open, pending{seq: r.seen})
 	}
 	left := r.open[:0]
 	for _, o := range r.open {
@@ -105,7 +127,7 @@ func (r *Recorder) pass(now time.Time, last bool) {
 
 // ready says whether nothing more is to be known, or there is no time to wait
 // for it.
-func (r *Recorder) ready(o *open, now time.Time, head uint64) bool {
+func (r *Recorder) ready(o *pending, now time.Time, head uint64) bool {
 	if r.ring.answered(o.seq) != 0 || head-o.seq > uint64(len(r.ring.slots))/2 {
 		return true
 	}
@@ -139,8 +161,24 @@ func (r *Recorder) check(err error) {
 func (r *Recorder) end() {
 	err := r.file.close()
 	r.check(err)
-	if n := r.dropped.Load(); n > 0 {
+	if n := r.lost(); n > 0 {
 		r.log.Warn("not all decisions were recorded", "recorded", r.written.Load(), "dropped", n)
+	}
+}
+
+// lost is how many decisions are not in the file, and will not be. While a write
+// hangs nobody counts them: but what was neither written nor dropped can only be
+// in the ring, save one that is being written. That is the least, and never less
+// than was told before.
+func (r *Recorder) lost() uint64 {
+	head := r.ring.head.Load()
+	written, lost := r.written.Load(), r.dropped.Load()
+	lost = max(lost, head-min(head, uint64(len(r.ring.slots))+1+written))
+	for {
+		told := r.told.Load()
+		if lost <= told || r.told.CompareAndSwap(told, lost) {
+			return max(lost, told)
+		}
 	}
 }
 
@@ -149,5 +187,5 @@ func (r *Recorder) Collect(w *telemetry.Writer) {
 	w.Family("penstock_records_total", "counter", "Decisions written to the file of --record.")
 	w.Int("penstock_records_total", int64(r.written.Load()))
 	w.Family("penstock_records_dropped_total", "counter", "Decisions that are not in the file of --record: the disk was too slow, or failed.")
-	w.Int("penstock_records_dropped_total", int64(r.dropped.Load()))
+	w.Int("penstock_records_dropped_total", int64(r.lost()))
 }
