@@ -94,7 +94,7 @@ func (a *account) end(q *request) {
 // settle counts the tokens and times of a request that got an answer.
 func (a *account) settle(q *request) {
 	m := &q.meter
-	out := m.tokens()
+	out := q.output()
 	if q.status < 300 {
 		prompt := m.usage.prompt
 		if prompt == 0 {

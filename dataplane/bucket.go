@@ -18,9 +18,9 @@ type bucket struct {
 
 const (
 	minute = int64(time.Minute)
-	// mostDebt bounds how long a key can pay for what an engine says that it used:
-	// an engine may be wrong.
-	mostDebt = int64(time.Hour)
+	// mostDebt bounds all times, so that none runs over. What a key used has to be
+	// paid, however long that takes: what can be true of it is for others to say.
+	mostDebt = 365 * 24 * int64(time.Hour)
 )
 
 // take takes n, or says how long until it could.

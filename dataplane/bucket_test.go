@@ -102,17 +102,18 @@ func TestIdleTimePaysForNothing(t *testing.T) {
 	}
 }
 
-func TestDebtIsBounded(t *testing.T) {
+func TestDebtIsPaidWholeAndRunsOverNothing(t *testing.T) {
 	f := func(used int64) {
 		t.Helper()
 		b := bucketOf(1)
 		for range 3 {
 			b.settle(0, used, 0)
 		}
-		if wait := b.take(1, 0); wait <= 0 || wait > mostDebt+minute {
-			t.Errorf("%d used: the next has to wait %v, want an hour and a minute at most", used, time.Duration(wait))
+		if wait := b.take(1, 0); wait < min(3*(used-1), mostDebt/minute)*minute || wait > mostDebt+minute {
+			t.Errorf("%d used: the next has to wait %v, want all of it, and a year and a minute at most", used, time.Duration(wait))
 		}
 	}
+	f(1000)
 	f(1 << 20)
 	f(1 << 41)
 	f(math.MaxInt64)

@@ -6,6 +6,7 @@ type claim struct {
 	costs  bool     // tokens, that is
 	tokens int64    // taken beforehand
 	answer int64    // of them for the answer
+	bytes  int64    // of the request's body
 }
 
 // enter counts the request among its key's. It needs the head alone.
@@ -22,22 +23,22 @@ func (c *client) enter() *refusal {
 	return nil
 }
 
-// reserve takes the tokens of the prompt, and those of an answer as the key's
-// others have, but at most as many as were asked for.
+// reserve takes the tokens of the prompt, and those of an answer as few of the
+// key's have more, but at most as many as were asked for.
 func (c *client) reserve() (r *refusal) {
 	q := &c.req
 	l := q.claim.on
 	if l == nil || len(q.body) == 0 { // asking for what is there already costs none
 		return nil
 	}
-	q.claim.costs = true
+	q.claim.costs, q.claim.bytes = true, int64(len(q.body))
 	if !q.route.mute {
 		q.claim.answer = l.answer.Load()
 	}
 	if most := q.fields.MaxTokens; most >= 0 {
 		q.claim.answer = min(q.claim.answer, int64(most)*int64(max(q.fields.N, 1)))
 	}
-	q.claim.tokens, r = l.reserve(int64(q.promptTokens())+q.claim.answer, c.g.now())
+	q.claim.tokens, r = l.reserve(int64(c.promptTokens())+q.claim.answer, c.g.now())
 	return r
 }
 
@@ -59,21 +60,47 @@ func (c *client) settle() {
 }
 
 // used is what the request has cost: as the engine counted, else as was counted
-// here, else as expected. Where the client left before its answer, the engine
-// may have read the prompt.
+// here. Where nothing but an answer in one piece came, that is what was expected,
+// or what its bytes make: a client that leaves before the last of them had it
+// made all the same. Where the client left before its answer, the engine may have
+// read the prompt.
 func (q *request) used() (prompt, output int64) {
-	answered := q.started && q.status < 300
+	m := &q.meter
 	left := q.status == 499 && q.sent > 0
-	if !answered && !left {
+	if q.started && !m.good || !q.started && !left {
 		return 0, 0
 	}
-	told := q.meter.usage
-	prompt, output = int64(told.prompt), int64(q.meter.tokens())
+	prompt = q.believed(m.usage.prompt, q.claim.bytes, 1)
 	if prompt == 0 {
-		prompt = int64(q.promptTokens())
+		prompt = int64(q.query.PromptTokens)
 	}
-	if answered && !q.meter.stream && told.prompt == 0 && told.completion == 0 {
+	output = int64(q.output())
+	if q.started && !m.stream && !m.usage.said && !q.route.mute {
 		output = q.claim.answer
+		if m.text {
+			output = max(output, m.bytes/bytesPerToken)
+		}
 	}
 	return prompt, output
+}
+
+// output is how many tokens the answer has, as far as that can be true.
+func (q *request) output() int {
+	return int(q.believed(q.meter.tokens(), q.meter.bytes, max(q.fields.N, 1)))
+}
+
+// mostContext is what an engine has room for that does not say.
+const mostContext = 1 << 20
+
+// believed bounds what an engine says that it counted, for it may be wrong: a
+// token has a byte, or was never sent, for which the model's context is the bound.
+func (q *request) believed(tokens int, bytes int64, answers int) int64 {
+	if int64(tokens) <= bytes {
+		return int64(tokens)
+	}
+	context := mostContext
+	if i := q.decision.Instance; i != nil && i.Context() > 0 {
+		context = i.Context()
+	}
+	return min(int64(tokens), max(bytes, int64(context)*int64(answers)))
 }

@@ -38,7 +38,7 @@ func (g *Gateway) Collect(w *telemetry.Writer) {
 		w.Int(name, int64(v))
 	}
 	gauge("penstock_gateway_requests", "Requests inside the gateway now, held ones included.", a.current.Load())
-	gauge("penstock_gateway_pending", "Requests held now because every instance is full.", g.holder.count.Load())
+	gauge("penstock_gateway_pending", "Requests held now because every instance is full.", g.holder.held.Load())
 	gauge("penstock_gateway_connections", "Client connections open now.", int64(g.clients.len()))
 	counter("penstock_gateway_connections_rejected_total", "Client connections closed at once because as many as may be were open.", a.turnedAway.Load())
 	gauge("penstock_gateway_held_bytes", "Bytes of request bodies held now.", g.held.used.Load())
@@ -150,7 +150,7 @@ type Stats struct {
 func (g *Gateway) Stats() Stats {
 	a := &g.account
 	s := Stats{
-		Retries: a.retryOK.Load() + a.retryBad.Load(), Current: a.current.Load(), Pending: g.holder.count.Load(),
+		Retries: a.retryOK.Load() + a.retryBad.Load(), Current: a.current.Load(), Pending: g.holder.held.Load(),
 		PromptTokens: a.tokensIn.Load(), OutputTokens: a.tokensOut.Load(), TTFT: a.ttftWindow.Stats(), TPOT: a.tpotWindow.Stats(),
 	}
 	for i := range a.served {

@@ -8,7 +8,7 @@
 //	admit    admit.go     key, route; limit.go keeps a key within its limits
 //	read     intake.go    head and body, once, into pooled memory
 //	decide   place.go     scheduler.Pick, or hold
-//	wait     hold.go      the pending requests, first come first served
+//	wait     hold.go      the pending requests, in the scheduler's order
 //	retry    retry.go     which failure goes to another instance, which does not
 //	forward  warm.go      warm connections to the engines
 //	stream   mover.go     one try: request out, answer back (flow.go moves it)

@@ -28,16 +28,17 @@ type Gateway struct {
 	start   time.Time
 	created int64 // seconds since the epoch
 
-	routes   *routes
-	keys     *keyring
-	limiters []limiter // by key
-	mover    mover
-	watch    *watcher
-	clients  clients
-	stations *stations
-	holder   *holder
-	held     budget
-	owners   *owners
+	routes    *routes
+	keys      *keyring
+	limiters  []limiter // by key
+	densities []density // by the request's key; the first: of those without
+	mover     mover
+	watch     *watcher
+	clients   clients
+	stations  *stations
+	holder    *holder
+	held      budget
+	owners    *owners
 
 	maxClients int
 	account    account
@@ -59,7 +60,7 @@ func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error)
 	}
 	g := &Gateway{
 		cfg: cfg, sched: s, log: log, start: time.Now(), created: time.Now().Unix(),
-		routes: newRoutes(&cfg), keys: newKeyring(cfg.Auth.Keys), limiters: newLimiters(cfg.Auth.Keys), watch: w,
+		routes: newRoutes(&cfg), keys: newKeyring(cfg.Auth.Keys), limiters: newLimiters(cfg.Auth.Keys), densities: make([]density, len(cfg.Auth.Keys)+1), watch: w,
 		held: budget{limit: cfg.Limits.HeldBytes}, owners: newOwners(), maxClients: mostClients(cfg.Limits.Connections), ready: make(chan struct{}),
 	}
 	g.mover = copyMover{g}

@@ -16,20 +16,25 @@ import (
 //
 // A request enters through the lock-free ring of the instance that would have
 // been its choice; one goroutine, run, empties all rings into the scheduler's
-// line and goes along it whenever something changed.
+// line and goes along it whenever something changed. Who comes too many is in line
+// as all others, until run has looked: whoever can be given away is, in order; if
+// too many are left, the last of them is refused, who need not be the last to come.
 type holder struct {
 	sched    *scheduler.Scheduler
 	stations func() []*station
-	max      int64
+	max      int64 // in line after every look
 
-	count   atomic.Int64 // held now
+	count   atomic.Int64 // who has entered and not left
+	held    atomic.Int64 // in line after the last look
 	tickets atomic.Uint64
 	bell    ring.Bell
+	changed atomic.Bool // something may have got room since the last look
 
 	orphans orphans // rings whose instances have left
 
 	line *scheduler.Line[*waiter] // run's own
 	new  []*waiter                // of the rings, run's own
+	ttft float64                  // predicted for whoever was asked for last; run's own
 }
 
 // waiter is one held request, as the holder sees it. It has its own copy of
@@ -40,22 +45,24 @@ type waiter struct {
 	deadline int64 // on the gateway's clock, 0: none
 	station  *station
 	state    atomic.Uint32
-	decision scheduler.Decision // valid when bound
+	decision scheduler.Decision // the last; the holder's until it has closed done
 	done     chan struct{}      // closed when the state is final
 }
 
 const (
-	waiting = iota
-	bound   // decision says what became of it
-	cancelled
+	waiting   = iota
+	bound     // decision says what became of it
+	cancelled // the client left, or its time is over
+	displaced // too many wait
 )
 
-// enter puts a request in the line; nil when the line is full.
+// enter puts a request in the line; nil when there is none, or too many come at
+// once.
 func (h *holder) enter(q *scheduler.Query, st *station, deadline int64) *waiter {
-	if h.count.Add(1) > h.max {
-		h.count.Add(-1)
+	if h.max == 0 {
 		return nil
 	}
+	h.count.Add(1)
 	w := &waiter{query: *q, ticket: h.tickets.Add(1), deadline: deadline, station: st, done: make(chan struct{})}
 	w.query.ID, w.query.Model, w.query.Prefix = strings.Clone(q.ID), strings.Clone(q.Model), slices.Clone(q.Prefix)
 	st.pending.Add(1)
@@ -84,15 +91,19 @@ func (h *holder) push(w *waiter) bool {
 	return false
 }
 
-// leave is called once by whoever entered, when done with the waiter.
+// leave is called once by whoever entered, when done with the waiter. The last one
+// has the line looked at: nobody waits for any instance now.
 func (h *holder) leave(w *waiter) {
 	w.station.pending.Add(-1)
-	h.count.Add(-1)
+	if h.count.Add(-1) == 0 {
+		h.bell.Ring()
+	}
 }
 
 // freed is the scheduler's hook: something may have got room.
 func (h *holder) freed() {
 	if h.count.Load() > 0 {
+		h.changed.Store(true)
 		h.bell.Ring()
 	}
 }
@@ -100,9 +111,7 @@ func (h *holder) freed() {
 // run is the one consumer of all rings. now is the gateway's clock.
 func (h *holder) run(stop <-chan struct{}, now func() int64, random func() uint64) {
 	for {
-		at := now()
-		h.collect(at)
-		h.serve(at, random)
+		h.look(now(), random)
 		if !h.bell.Sleep() {
 			continue
 		}
@@ -116,6 +125,38 @@ func (h *holder) run(stop <-chan struct{}, now func() int64, random func() uint6
 			h.dissolve(now())
 			return
 		}
+	}
+}
+
+// look takes in who has come, and goes along the line: along all of it if
+// something changed, which nobody tells while the line is empty.
+func (h *holder) look(now int64, random func() uint64) {
+	h.prune(now)
+	changed := h.changed.Swap(false) || h.line.Len() == 0
+	h.collect(now)
+	place := func(w *waiter) (scheduler.Decision, bool) { return h.place(w, now, random()) }
+	if changed {
+		h.line.Serve(now, place)
+	} else {
+		h.line.Continue(now, place)
+	}
+	if most := int(h.max); h.line.Len() > most {
+		h.shorten(now, most, place)
+	}
+	h.held.Store(int64(h.line.Len()))
+}
+
+// shorten gives away without waiting for a better place, and refuses whoever is
+// too many still.
+func (h *holder) shorten(now int64, most int, place func(*waiter) (scheduler.Decision, bool)) {
+	h.line.Relieve(now, most, func(w *waiter) (d scheduler.Decision, left bool) {
+		w.query.Eager = true
+		d, left = place(w)
+		w.query.Eager = false
+		return d, left
+	})
+	for h.line.Len() > most {
+		h.line.Drop().end(displaced)
 	}
 }
 
@@ -186,15 +227,16 @@ func (h *holder) adopt(st *station) {
 	h.freed()
 }
 
-// serve goes along the line once.
-func (h *holder) serve(now int64, random func() uint64) {
+// prune takes out whose wait is over. Who was not asked for stands behind one who
+// was, and would have waited no less.
+func (h *holder) prune(now int64) {
 	h.line.Prune(func(w *waiter) bool {
-		if w.deadline != 0 && now >= w.deadline {
+		if w.deadline != 0 && now >= w.deadline && w.state.Load() == waiting {
+			w.decision.TTFT = cmp.Or(w.decision.TTFT, h.ttft)
 			w.cancel()
 		}
 		return w.state.Load() != waiting
 	})
-	h.line.Serve(now, func(w *waiter) (scheduler.Decision, bool) { return h.place(w, now, random()) })
 }
 
 // place says whether w has left the line.
@@ -204,24 +246,28 @@ func (h *holder) place(w *waiter, now int64, chance uint64) (d scheduler.Decisio
 	}
 	w.query.Now, w.query.Rand = now, chance
 	d = h.sched.Pick(&w.query)
+	w.decision = d
 	if d.Verdict == scheduler.Full {
+		h.ttft = d.TTFT
 		return d, false
 	}
-	w.decision = d
-	if !w.state.CompareAndSwap(waiting, bound) {
+	if !w.end(bound) {
 		d.Reservation.End()
-		return d, true
 	}
-	close(w.done)
 	return d, true
 }
 
-// cancel ends the wait from outside: the client left, or its time is over.
-func (w *waiter) cancel() {
-	if w.state.CompareAndSwap(waiting, cancelled) {
-		close(w.done)
+// end ends the wait; false: it had ended.
+func (w *waiter) end(state uint32) bool {
+	if !w.state.CompareAndSwap(waiting, state) {
+		return false
 	}
+	close(w.done)
+	return true
 }
+
+// cancel ends it for whoever does not want to wait any longer.
+func (w *waiter) cancel() { w.end(cancelled) }
 
 // dissolve lets everybody go at the end.
 func (h *holder) dissolve(now int64) {

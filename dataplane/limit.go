@@ -16,7 +16,7 @@ type limiter struct {
 	requests bucket
 	tokens   bucket
 	inFlight atomic.Int64
-	answer   atomic.Int64 // tokens that its answers have: a forgetting mean
+	answer   atomic.Int64 // tokens of an answer, of which few of its have more
 
 	refused            [limitKinds]telemetry.Counter
 	prompt, generation telemetry.Counter
@@ -32,8 +32,9 @@ const (
 
 var limitNames = [limitKinds]string{"requests", "tokens", "in_flight"}
 
-// firstAnswer is how many tokens an answer is thought to have before the key
-// had any: a chat's.
+// firstAnswer is how many tokens an answer is thought to have before the key had
+// any, and at least: a chat's. Short ones, however many, must not open the door
+// to a burst of long ones.
 const firstAnswer = 256
 
 func newLimiters(keys []Key) []limiter {
@@ -125,9 +126,19 @@ func (l *limiter) charge(taken, prompt, output, now int64) {
 	l.prompt.Add(uint64(prompt))
 	l.generation.Add(uint64(output))
 	if output > 0 {
-		const weight = 16 // two at once may lose one of them, which a mean can bear
-		old := l.answer.Load()
-		l.answer.Store(old + (output-old)/weight)
+		l.note(output)
+	}
+}
+
+// note moves the length that few answers exceed: by half of it up, by little
+// down, so that it rests where one in 26 is longer, and none of them can move it
+// far, such as an engine's miscount. Two at once may lose one.
+func (l *limiter) note(output int64) {
+	old := l.answer.Load()
+	if output > old {
+		l.answer.Store(min(output, old+old/2))
+	} else {
+		l.answer.Store(max(output, old-old/64, firstAnswer))
 	}
 }
 

@@ -1,6 +1,8 @@
 package dataplane
 
 import (
+	"math"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -121,6 +123,73 @@ func TestRequestLargerThanAMinutesTokens(t *testing.T) {
 	says(t, r, 420, "tokens_per_minute")
 }
 
+// Small answers, however many, let no burst in that the key does not pay for.
+func TestABurstAfterSmallAnswersIsPaid(t *testing.T) {
+	const perMinute, large = 20_000, 32_000
+	l := limiterOf(Key{TokensPerMinute: perMinute})
+	now := int64(0)
+	for range 1000 {
+		taken, r := l.reserve(10+1, now)
+		says(t, r, 0)
+		l.charge(taken, 10, 1, now)
+		now += second
+	}
+	now += minute
+	var all []int64
+	for {
+		taken, r := l.reserve(10+l.answer.Load(), now)
+		if r != nil {
+			break
+		}
+		all = append(all, taken)
+	}
+	if most := perMinute / firstAnswer; len(all) > most {
+		t.Errorf("%d are let in at once, want %d at most", len(all), most)
+	}
+	for _, taken := range all {
+		l.charge(taken, 10, large, now)
+	}
+	used := int64(len(all)) * (large + 10)
+	if wait := l.tokens.take(perMinute, now); wait < minute/perMinute*used-second {
+		t.Errorf("%d tokens are paid after %d s", used, wait/second)
+	}
+	if got := l.answer.Load(); got < large/2 {
+		t.Errorf("after %d answers of %d tokens the next is thought to have %d", len(all), large, got)
+	}
+}
+
+// An answer of a wrong engine does not lock a key out that has small ones.
+func TestOneMiscountMovesTheEstimateLittle(t *testing.T) {
+	l := limiterOf(Key{TokensPerMinute: 100_000})
+	l.charge(0, 10, 4_000_000, 0)
+	if got := l.answer.Load(); got > 2*firstAnswer {
+		t.Errorf("the next is thought to have %d tokens", got)
+	}
+	for range 30 {
+		l.charge(0, 10, 100, 0)
+	}
+	if got := l.answer.Load(); got != firstAnswer {
+		t.Errorf("after 30 of 100 tokens the next is thought to have %d", got)
+	}
+}
+
+// What is taken beforehand is enough for most answers.
+func TestTheEstimateIsWhatFewAnswersExceed(t *testing.T) {
+	l := limiterOf(Key{})
+	r := rand.New(rand.NewPCG(1, 2))
+	more := 0
+	for n := range 20_000 {
+		output := int64(math.Exp(6.5 + r.NormFloat64()))
+		if n >= 10_000 && output > l.answer.Load() {
+			more++
+		}
+		l.charge(0, 10, output, 0)
+	}
+	if more < 100 || more > 600 {
+		t.Errorf("%d of 10,000 answers had more than was taken for them, want 1 to 6 %%", more)
+	}
+}
+
 func TestNoLimits(t *testing.T) {
 	l := limiterOf(Key{})
 	for range 10000 {
@@ -146,8 +215,9 @@ func TestExpectedAnswerFollowsThoseSeen(t *testing.T) {
 		}
 	}
 	f(2000, 1980, 2000)
-	f(10, 10, 26)
-	f(0, 10, 26) // embeddings are no answers
+	f(600, 600, 620)
+	f(0, 600, 620) // embeddings are no answers
+	f(10, firstAnswer, firstAnswer)
 }
 
 func TestHowAKeyStands(t *testing.T) {

@@ -102,8 +102,8 @@ func TestEventsAreCountedOverAnySplit(t *testing.T) {
 	f("data: a\n", 0)
 	f("data: a\n\n", 1)
 	f("data: a\n\ndata: b\n\n", 2)
-	f("event: x\ndata: a\n\n: comment\n\ndata: b\ndata: c\n\n", 3)
-	f("\n\ndata: a\n\n", 1) // blank lines alone are no events
+	f("event: x\ndata: a\n\n: comment\n\ndata: b\ndata: c\n\n", 2) // a comment is none
+	f("\n\ndata: a\n\n", 1)                                        // blank lines alone are no events
 	f("data: a\n\n\n\n\ndata: b\n\n", 2)
 }
 

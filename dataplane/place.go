@@ -7,18 +7,14 @@ import (
 	"penstock/scheduler"
 )
 
-// bytesPerToken turns a prompt's bytes into a guess of its tokens, where the
-// client did not send tokens. English prose is near 4 with current tokenizers.
-const bytesPerToken = 4
-
 // ask sets down for the scheduler what it should know of the request.
 func (c *client) ask() {
 	q := &c.req
 	q.query = scheduler.Query{
 		ID:           borrow(q.id),
 		Model:        borrow(q.fields.Model),
-		PromptTokens: q.promptTokens(),
-		MaxTokens:    q.fields.MaxTokens,
+		PromptTokens: c.promptTokens(),
+		MaxTokens:    q.maxTokens(),
 		Stream:       q.fields.Stream,
 		Opaque:       q.fields.Media || q.route.kind == routeForm,
 		Session:      q.session(),
@@ -27,7 +23,7 @@ func (c *client) ask() {
 		Priority:     q.priority,
 		Like:         uint64(q.route.index)<<32 | uint64(q.keyIndex),
 		Eager:        c.g.cfg.Queue.MaxSize == 0,
-		Arrived:      q.arrived,
+		Arrived:      q.ready, // however long the client took to send it
 	}
 	q.chain()
 }
@@ -82,19 +78,13 @@ func (c *client) await() *refusal {
 		deadline = start + int64(t)
 	}
 	if t := c.g.cfg.Queue.Promised; t > 0 && q.tries == 0 {
-		if hopeless = q.arrived + int64(t); deadline == 0 || hopeless < deadline {
+		if hopeless = q.ready + int64(t); deadline == 0 || hopeless < deadline {
 			deadline = hopeless
 		}
 	}
 	q.query.Held = start
 	w := h.enter(&q.query, c.g.stations.of(q.decision.Instance), deadline)
 	if w == nil {
-		// The line may be full of requests for another model, or who is in it
-		// waits for a better place than there is now: then this one takes that.
-		q.query.Eager, q.query.Held = true, 0
-		if c.pick(); q.decision.Verdict != scheduler.Full {
-			return c.verdict()
-		}
 		return refuseQueueFull
 	}
 	defer h.leave(w)
@@ -113,8 +103,10 @@ func (c *client) await() *refusal {
 	case c.stop.Load() == stopLeft:
 		c.g.account.abort(abortPending)
 		return refuseQueueTimeout // nobody reads it
+	case w.state.Load() == displaced:
+		return refuseQueueFull
 	case hopeless > 0 && deadline == hopeless:
-		return refuseLate(q.decision.TTFT)
+		return refuseLate(w.decision.TTFT)
 	}
 	return refuseQueueTimeout
 }
@@ -131,9 +123,4 @@ func (c *client) waitFor(w *waiter) error {
 		return errInterrupted
 	}
 	return nil
-}
-
-// promptTokens is a guess of the prompt's length.
-func (q *request) promptTokens() int {
-	return q.fields.Tokens + (q.fields.TextBytes+bytesPerToken-1)/bytesPerToken
 }

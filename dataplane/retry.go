@@ -47,6 +47,7 @@ func (c *client) forward() (again bool) {
 		}
 		q.tries++
 		out := c.try()
+		c.teach(c.g.now(), out)
 		q.decision.Reservation.End()
 		if out.end == failed && c.stop.Load() != stopNone {
 			out.end = c.stopped() // while the connection was made, say

@@ -33,15 +33,15 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	q.meter.see(a)
 	c.own(a)
 	c.answered()
+	q.started, q.status = true, a.head.Status
 	if a.head.Status == 404 { // it may not serve the model any more
 		q.decision.Instance.AskModels()
 	}
 	if a.head.Status >= 300 {
 		q.decision.Reservation.Forget()
 	}
-	q.decision.Reservation.FirstByte(now)
+	q.hasBegun(now)
 	q.decision.Reservation.Moved(len(piece), now)
-	q.started, q.status = true, a.head.Status
 	c.g.account.firstByte(q, now)
 	c.bye = !q.head.KeepAlive || c.g.Draining() || a.mode == framedClose || a.mode == framedChunked && q.minor() == 0
 	c.out = c.appendAnswer(c.out[:0], a)
@@ -64,6 +64,13 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	return err
 }
 
+// hasBegun tells the scheduler of the first token, when it has come.
+func (q *request) hasBegun(now int64) {
+	if q.meter.begun() || q.status >= 300 {
+		q.decision.Reservation.FirstByte(now)
+	}
+}
+
 // relay sends a further piece of the body.
 func (c *client) relay(now int64, a *answer, piece []byte) error {
 	q := &c.req
@@ -71,6 +78,7 @@ func (c *client) relay(now int64, a *answer, piece []byte) error {
 	q.decision.Reservation.Moved(len(piece), now)
 	if q.meter.see(a) {
 		q.meter.last = now
+		q.hasBegun(now)
 		q.decision.Reservation.Tokens(q.meter.batch(), now)
 	}
 	c.settleWith(a)

@@ -1,47 +1,27 @@
 package scheduler
 
-import (
-	"cmp"
-	"slices"
-	"time"
-)
+import "slices"
 
 // Line is who is held, and in which order they are served: by priority, then the
-// tenant who has been served least (service.go), then by arrival. Who waits rises
-// by one priority each oldest: nobody starves. It belongs to one goroutine.
+// tenant who has been served least (service.go), then by arrival. A tenant who is
+// passed over rises by one priority each oldest, until it is its turn: nobody
+// starves. It belongs to one goroutine.
 type Line[T any] struct {
 	sched   *Scheduler
 	tenants []*tenant[T]
-	models  map[string]int // how many ask for each, of those that anybody may serve
+	many    map[owner]int // in line of each
 	len     int
-	full    []string // models that no instance takes now, of this pass
+	full    []class // no instance takes them now, of this pass
+	crammed []class // nor without waiting for a better place
+	cut     bool    // the last pass did not come to the end
 }
 
-const (
-	// oldest is how long those of the next higher priority may overtake.
-	oldest = 30 * time.Second
-	// mostLooks bounds a pass: how many are asked for, and still wait.
-	mostLooks = 256
-)
-
-// tenant is a key at a priority, and its requests in the order of arrival.
-type tenant[T any] struct {
-	key, priority int
-	line          []held[T]
-	head          int // of the line; before it all have left
-	next          int // to be looked at in this pass
-}
-
-type held[T any] struct {
-	item  T
-	query *Query
-	since int64 // Query.Now
-	left  bool
-}
+// mostLooks bounds a pass: how many are asked for, and still wait.
+const mostLooks = 256
 
 // NewLine makes an empty line of the scheduler's.
 func NewLine[T any](s *Scheduler) *Line[T] {
-	return &Line[T]{sched: s, models: make(map[string]int)}
+	return &Line[T]{sched: s, many: make(map[owner]int)}
 }
 
 // Len is how many are held.
@@ -50,123 +30,158 @@ func (l *Line[T]) Len() int { return l.len }
 // Add puts one at its place. The query is its own, and lives as long as it is
 // held.
 func (l *Line[T]) Add(item T, q *Query, now int64) {
-	i := slices.IndexFunc(l.tenants, func(t *tenant[T]) bool { return t.key == q.Key && t.priority == q.Priority })
-	if i < 0 {
-		l.sched.service.join(q.Key, l.active)
-		i = len(l.tenants)
-		l.tenants = append(l.tenants, &tenant[T]{key: q.Key, priority: q.Priority})
+	t := l.tenant(owner{q.Key, q.Priority}, class{q.Model, q.Only, q.Tried})
+	if l.many[t.owner] == 0 {
+		l.sched.service.lift(q.Key, l.floor(t))
 	}
-	l.tenants[i].line = append(l.tenants[i].line, held[T]{item: item, query: q, since: now})
-	l.models[q.held()]++
+	t.line = append(t.line, held[T]{item: item, since: now})
+	l.many[t.owner]++
 	l.len++
 }
 
-// special is the model of those who cannot have any instance that serves theirs.
-const special = "\x00"
-
-// held is the model that counts for who is held.
-func (q *Query) held() string {
-	if q.Only != nil || q.Tried.Len() > 0 {
-		return special
-	}
-	return q.Model
-}
-
-// active yields the keys that have somebody in line.
-func (l *Line[T]) active(yield func(key int) bool) {
+// tenant finds one, or makes it.
+func (l *Line[T]) tenant(o owner, c class) *tenant[T] {
 	for _, t := range l.tenants {
-		if !yield(t.key) {
-			return
+		if t.owner == o && t.class == c {
+			return t
 		}
 	}
+	t := &tenant[T]{owner: o, class: c}
+	l.tenants = append(l.tenants, t)
+	return t
 }
+
+// floor is what a tenant has been served at least when it joins: as much as the
+// least of its rivals; without any, as whoever was served the most.
+func (l *Line[T]) floor(t *tenant[T]) int64 {
+	least, some := l.sched.service.time.Load(), false
+	for _, o := range l.tenants {
+		if o.rivals(t) {
+			if v := l.level(o); !some || v < least {
+				least, some = v, true
+			}
+		}
+	}
+	return least
+}
+
+// level is how much a tenant's key has been served.
+func (l *Line[T]) level(t *tenant[T]) int64 { return l.sched.service.of(t.key) }
 
 // Serve asks for those in line, as far as there is room. place decides, and says
 // whether its item has left the line: it was given away, or nobody waits for it
-// any more.
+// any more. A pass that was cut short is gone on with.
 func (l *Line[T]) Serve(now int64, place func(T) (d Decision, left bool)) {
-	l.sched.recall()
-	l.full = l.full[:0]
-	for _, t := range l.tenants {
-		t.next = t.head
+	l.full, l.crammed = l.full[:0], l.crammed[:0]
+	if !l.cut {
+		l.sched.recall()
+		l.rewind()
 	}
-	open := l.len
-	for looks := 0; open > 0 && looks < mostLooks; {
-		t := l.nextTenant(now)
+	l.Continue(now, place)
+}
+
+// Continue asks for those only who joined since the last pass, where nothing
+// else has changed.
+func (l *Line[T]) Continue(now int64, place func(T) (d Decision, left bool)) {
+	l.cut = false
+	for looks := 0; ; {
+		t := l.turn(now, l.full)
 		if t == nil {
 			break
 		}
-		h, n := t.line[t.next], t.next
-		t.next++
-		d, left := place(h.item) // which may add others
-		switch {
-		case left:
-			open--
-			l.leave(t, n)
-		case d.Saturated && h.query.held() != special:
-			l.full = append(l.full, h.query.Model)
-			open -= l.models[h.query.Model]
-		default:
-			looks++
-			if d.Instance != nil {
-				d.hold()
-			}
+		if l.cut = looks == mostLooks; l.cut {
+			break
+		}
+		d, left := l.ask(t, now, place)
+		if left {
+			continue
+		}
+		if d.Saturated || t.class.only != nil {
+			l.full = append(l.full, t.class)
+			continue
+		}
+		looks++
+		if d.Instance != nil {
+			d.hold()
 		}
 	}
 	l.tidy()
 }
 
-// nextTenant is whose turn it is, with next at one that may be asked for; nil:
-// nobody's. First the priority whose turn it is, then who of it was served least.
-func (l *Line[T]) nextTenant(now int64) (first *tenant[T]) {
+// Relieve gives away, in order, until no more than most are left; place does not
+// wait for a better place.
+func (l *Line[T]) Relieve(now int64, most int, place func(T) (d Decision, left bool)) {
 	for _, t := range l.tenants {
-		for t.next < len(t.line) && (t.line[t.next].left || slices.Contains(l.full, t.line[t.next].query.held())) {
-			t.next++
-		}
-		if t.next < len(t.line) && (first == nil || t.urgency(now) > first.urgency(now)) {
-			first = t
-		}
+		t.looked = t.next
 	}
-	if first == nil {
-		return nil
+	l.rewind()
+	for l.len > most {
+		t := l.turn(now, l.crammed)
+		if t == nil {
+			break
+		}
+		if _, left := l.ask(t, now, place); !left {
+			l.crammed = append(l.crammed, t.class)
+		}
 	}
 	for _, t := range l.tenants {
-		if t.priority == first.priority && t.next < len(t.line) && l.before(t, first) {
-			first = t
-		}
+		t.next = min(t.looked, len(t.line))
 	}
-	return first
+	l.tidy()
 }
 
-// urgency is the priority, and one more for each time that its next has been
-// overtaken for as long as oldest.
-func (t *tenant[T]) urgency(now int64) float64 {
-	return float64(t.priority) + float64(now-t.line[t.next].since)/float64(oldest)
+// Drop takes out the last: of the lowest priority, of who has the most in line,
+// of them the one who was served the most, it is the latest.
+func (l *Line[T]) Drop() (item T) {
+	var last *tenant[T]
+	for _, t := range l.tenants {
+		if t.len() > 0 && (last == nil || l.behind(t, last)) {
+			last = t
+		}
+	}
+	if last == nil {
+		return item
+	}
+	n := len(last.line) - 1
+	item = last.line[n].item
+	l.leave(last, n)
+	return item
 }
 
-// before says whether a's next goes before b's, both of one priority.
-func (l *Line[T]) before(a, b *tenant[T]) bool {
-	return cmp.Or(cmp.Compare(l.sched.service.of(a.key), l.sched.service.of(b.key)), cmp.Compare(a.line[a.next].since, b.line[b.next].since)) < 0
+// rewind begins at the front again.
+func (l *Line[T]) rewind() {
+	for _, t := range l.tenants {
+		t.next = 0
+	}
+}
+
+// ask asks for a tenant's next.
+func (l *Line[T]) ask(t *tenant[T], now int64, place func(T) (Decision, bool)) (Decision, bool) {
+	n := t.next
+	t.next++
+	d, left := place(t.line[n].item) // which may add others
+	if left {
+		l.leave(t, n)
+	}
+	if d.Verdict == Picked {
+		t.served = now
+	}
+	return d, left
 }
 
 // leave takes one out.
 func (l *Line[T]) leave(t *tenant[T], n int) {
-	if model := t.line[n].query.held(); l.models[model] == 1 {
-		delete(l.models, model)
-	} else {
-		l.models[model]--
+	if l.many[t.owner]--; l.many[t.owner] == 0 {
+		delete(l.many, t.owner)
 	}
-	t.line[n] = held[T]{left: true}
+	t.leave(n)
 	l.len--
-	for t.head < len(t.line) && t.line[t.head].left {
-		t.head++
-	}
 }
 
 // Prune takes out whom nobody waits for any more.
 func (l *Line[T]) Prune(gone func(T) bool) {
 	for _, t := range l.tenants {
-		for n := len(t.line) - 1; n >= t.head; n-- {
+		for n := 0; n < len(t.line); n++ {
 			if !t.line[n].left && gone(t.line[n].item) {
 				l.leave(t, n)
 			}
@@ -178,13 +193,11 @@ func (l *Line[T]) Prune(gone func(T) bool) {
 // tidy forgets tenants who have nobody in line, and gives room back.
 func (l *Line[T]) tidy() {
 	for _, t := range l.tenants {
-		if t.head > 64 && t.head > len(t.line)/2 {
-			n := copy(t.line, t.line[t.head:])
-			clear(t.line[n:])
-			t.line, t.head = t.line[:n], 0
+		if t.gone > len(t.line)/2 {
+			t.compact()
 		}
 	}
-	l.tenants = slices.DeleteFunc(l.tenants, func(t *tenant[T]) bool { return t.head == len(t.line) })
+	l.tenants = slices.DeleteFunc(l.tenants, func(t *tenant[T]) bool { return t.len() == 0 })
 }
 
 // All yields everybody in line.

@@ -153,7 +153,6 @@ func TestPromptsSideBySideAreGivenToWhoComputesThemSo(t *testing.T) {
 		type run struct {
 			q           *Query
 			r           Reservation
-			slot        int
 			first, next int64
 			told        int
 		}

@@ -89,19 +89,23 @@ type Fields struct {
 	// N is the number of answers asked for, 1 when absent.
 	N int
 
-	// Prompt is the value of prompt, messages or input (PromptKey says which,
-	// the longest when there are several), quotes or brackets included.
+	// Prompt is the value of prompt, messages or input (PromptKey says which, the
+	// one with the most in it when there are several), quotes or brackets included.
 	Prompt    Span
 	PromptKey Key
-	// TextBytes estimates the text inside Prompt: the bytes of all its string
-	// values as UTF-8, where \uXXXX counts as three. Object keys, data: URLs in
-	// base64 and strings that are the value of a key "data" (audio and images) do
-	// not count.
+	// TextBytes estimates the text that a model reads, as UTF-8, where \uXXXX
+	// counts as three bytes. Of Prompt these are all its string values, but no
+	// object keys, no data: URLs of media and no strings that are the value of a
+	// key "data" (audio and images). What stands beside Prompt (tools, system,
+	// instructions, text, documents …) counts whole, for engines write tools out
+	// with their keys and brackets; not so numbers, and what besideOf leaves out.
 	TextBytes int
-	// Media says that there is more than text in Prompt: it holds a key "data",
-	// or one of the names under which APIs take images, audio, video and files.
+	// Media says that there is more than text: Prompt holds a key "data", or one
+	// of the names under which APIs take images, audio, video and files, or such
+	// a name stands beside it.
 	Media bool
-	// Tokens is the number of integers when prompt or input holds token ids.
+	// Tokens is the number of integers where prompt or input holds token ids, or
+	// a key beside them that is for those.
 	Tokens int
 }
 

@@ -24,6 +24,7 @@ func FuzzScan(f *testing.F) {
 		`{"prompt":[[1,2],[3.0]],"model":"a","mod\u0065l":"b"}`,
 		`{"prompt":{"id":"x"},"input":[1,"a",[2],{"data":"AAAA","url":"data:image/png;base64,AA"}]}`,
 		`{"a":[1,-0,0.5,1e9,-1.5E-7,true,false,null,"",[],{},[[]],{"a":{}}],"input":"\u00e9"}`,
+		`{"tools":[{"a":"b\n","data":"c"}],"documents":[{"data":"AA","url":"data:;base64,A"}],"input_ids":[[1],2],"text":"a\"","image_data":"A"}`,
 		`{"a":` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `}`,
 		chat(400), `{"model":"中文\\","prompt":"` + strings.Repeat("plain text ", 9) + `\"é"}`,
 	} {
@@ -83,12 +84,14 @@ func oracle(b []byte) (f Fields, reason string) {
 	values := map[Key]json.RawMessage{}
 	ends := map[Key]int{}
 	for dec.More() {
-		k := keyOf([]byte(next(dec).(string)))
+		name := next(dec).(string)
+		k := keyOf([]byte(name))
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
 			panic(err)
 		}
 		if k == KeyNone {
+			f.beside([]byte(name), raw)
 			continue
 		}
 		if values[k] != nil {
@@ -101,6 +104,7 @@ func oracle(b []byte) (f Fields, reason string) {
 			delete(values, k)
 		}
 	}
+	most := contained{text: -1}
 	for k := KeyModel; k <= KeyInput; k++ {
 		raw := values[k]
 		if raw == nil {
@@ -110,13 +114,39 @@ func oracle(b []byte) (f Fields, reason string) {
 			return f, "a wrong type of " + k.String()
 		}
 		isTemplate := k == KeyPrompt && raw[0] == '{'
-		longer := len(raw) > f.Prompt.Len() || len(raw) == f.Prompt.Len() && ends[k] < f.Prompt.End
-		if k >= KeyPrompt && !isTemplate && longer {
-			f.PromptKey, f.Prompt = k, Span{ends[k] - len(raw), ends[k]}
-			f.TextBytes, f.Tokens = contents(k, raw)
+		if k < KeyPrompt || isTemplate {
+			continue
+		}
+		c := contents(k, raw)
+		more := c.text + 4*c.ids - most.text - 4*most.ids
+		if more > 0 || more == 0 && ends[k] < f.Prompt.End {
+			f.PromptKey, f.Prompt, most = k, Span{ends[k] - len(raw), ends[k]}, c
 		}
 	}
+	f.TextBytes, f.Tokens = f.TextBytes+max(most.text, 0), f.Tokens+most.ids
 	return f, ""
+}
+
+// contained is what Fields counts.
+type contained struct{ text, away, ids int }
+
+// beside adds what a key has that is none of routing's.
+func (f *Fields) beside(name []byte, raw json.RawMessage) {
+	if !strings.ContainsRune(`"[{`, rune(raw[0])) {
+		return
+	}
+	escapes := strings.Count(strings.ReplaceAll(string(raw), `\\`, "x"), `\`) + strings.Count(string(raw), `\\`)
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	n := counts(dec, plainField)
+	switch besideOf(name) {
+	case besideText:
+		f.TextBytes += len(raw) - 2 - escapes
+	case besideContent:
+		f.TextBytes += len(raw) - 2 - escapes - n.away
+	case besideIDs:
+		f.Tokens += n.ids
+	}
 }
 
 // fill sets what value v of key k says, and says whether its type is right.
@@ -234,12 +264,11 @@ func whole(v any) (int, bool) {
 }
 
 // contents counts what Fields.TextBytes and Fields.Tokens do, token by token.
-func contents(k Key, raw json.RawMessage) (text, ids int) {
+func contents(k Key, raw json.RawMessage) (c contained) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	if raw[0] != '[' {
-		text, _ = counts(dec, false)
-		return text, 0
+		return contained{text: counts(dec, plainField).text}
 	}
 	next(dec)
 	for dec.More() {
@@ -249,11 +278,11 @@ func contents(k Key, raw json.RawMessage) (text, ids int) {
 		}
 		in := json.NewDecoder(bytes.NewReader(element))
 		in.UseNumber()
-		n, numbers := counts(in, false)
-		text += n
-		switch typeOf(element[0]) {
+		n := counts(in, plainField)
+		c.text += n.text
+		switch numbers := n.ids; typeOf(element[0]) {
 		case aNumber:
-			ids++
+			c.ids++
 		case anArray:
 			if k == KeyPrompt {
 				numbers = bytes.Count(element, []byte(","))
@@ -261,38 +290,46 @@ func contents(k Key, raw json.RawMessage) (text, ids int) {
 					numbers++
 				}
 			}
-			ids += numbers
+			c.ids += numbers
 		}
 	}
 	if k == KeyMessages {
-		ids = 0
+		c.ids = 0
 	}
-	return text, ids
+	return c
 }
 
-// counts reads one value: the bytes of its text, and how many integers it has.
-func counts(dec *json.Decoder, media bool) (text, ids int) {
+// counts reads one value: the bytes of its text and of its media, and how many
+// integers it has.
+func counts(dec *json.Decoder, kind fieldKind) (c contained) {
 	switch v := next(dec).(type) {
 	case string:
-		if !media && !isDataURL([]byte(v)) {
-			text = len(v)
+		if kind == dataField || kind == urlField && isDataURL([]byte(v)) {
+			c.away = len(v)
+		} else {
+			c.text = len(v)
 		}
 	case json.Number:
 		if !strings.ContainsAny(string(v), ".eE") {
-			ids = 1
+			c.ids = 1
 		}
 	case json.Delim:
 		for dec.More() {
-			under := false
+			under := plainField
 			if v == '{' {
-				under = next(dec).(string) == "data"
+				switch next(dec).(string) {
+				case "data":
+					under = dataField
+				case "image_url", "input_audio", "audio_url", "video_url", "file_id", "file_url", "url", "image", "file_data":
+					under = urlField
+				}
 			}
-			n, m := counts(dec, under)
-			text, ids = text+n, ids+m
+			n := counts(dec, under)
+			c.text, c.away, c.ids = c.text+n.text, c.away+n.away, c.ids+n.ids
 		}
 		next(dec)
 	}
-	return text, ids
+	return c
 }
 
 // next is the next token of what is known to be valid.

@@ -13,6 +13,7 @@ type Scanner struct {
 	given keys // those of them whose value was not null
 	// template is where an object stands as prompt, 0 if none does.
 	template int
+	prompt   tally // of Fields.Prompt
 	nest     nest
 	scratch  [maxModel]byte   // the model's name, where that has escapes
 	word     [longestKey]byte // any other string that must be compared
@@ -24,12 +25,13 @@ type Scanner struct {
 // counts, and where the value of such a key has a type that no engine takes.
 // f is then as for an empty object. Scan allocates nothing but errors.
 func (s *Scanner) Scan(b []byte, f *Fields) error {
-	s.seen, s.given, s.template = 0, 0, 0
+	s.seen, s.given, s.template, s.prompt = 0, 0, 0, tally{}
 	*f = nothing
 	if err := s.object(b, f); err != nil {
 		*f = nothing
 		return err
 	}
+	f.TextBytes, f.Tokens = f.TextBytes+s.prompt.text, f.Tokens+s.prompt.ids
 	return nil
 }
 
@@ -85,10 +87,10 @@ func (s *Scanner) member(b []byte, i int, f *Fields) (end int, err *Error) {
 	if err != nil {
 		return 0, err
 	}
-	k := s.key(b[i+1:nameEnd], saved)
+	key := s.plainly(b[i+1:nameEnd], saved)
+	k := keyOf(key)
 	if k == KeyNone {
-		end, _, err = s.walk(b, value, 1)
-		return end, err
+		return s.besides(b, value, besideOf(key), f)
 	}
 	if s.seen.has(k) {
 		return 0, &Error{Offset: i, Param: k.String(), Msg: "the key stands twice; parsers differ in which one counts"}
@@ -99,11 +101,6 @@ func (s *Scanner) member(b []byte, i int, f *Fields) (end int, err *Error) {
 	}
 	s.given.add(k)
 	return s.take(b, value, k, f)
-}
-
-// key is the routing key that raw, the inside of a string, stands for.
-func (s *Scanner) key(raw []byte, saved int) Key {
-	return keyOf(s.plainly(raw, saved))
 }
 
 // plainly is raw, the inside of a string, without its escapes: nothing where it

@@ -21,7 +21,7 @@ func TestScanNothing(t *testing.T) {
 	f := func(body string) {
 		t.Helper()
 		if got := scan(t, body); got.HasModel || got.HasStream || got.MaxTokens != -1 || got.N != 1 ||
-			got.Prompt != (Span{}) || got.PromptKey != KeyNone || got.TextBytes != 0 || got.Tokens != 0 {
+			got.Prompt != (Span{}) || got.PromptKey != KeyNone || got.Tokens != 0 {
 			t.Errorf("%s: got %+v", body, got)
 		}
 	}
@@ -191,16 +191,53 @@ func TestScanPrompt(t *testing.T) {
 	messages(`[{"data":["ab"]},{"data":{"x":"ab"}},{"data":{}},{"data":[]},"ab"]`, 6)
 	messages(`["data:"]`, len("data:"))
 	messages(`["data: [DONE]"]`, len("data: [DONE]"))
+	messages(`[{"content":"data:;base64,a b c"}]`, len("data:;base64,a b c")) // what a model reads
 	prompt(`"data: a log"`, len("data: a log"), 0)
 	prompt(`["data:a,b"]`, len("data:a,b"), 0)
 
-	// The longest of several; a template is none.
+	// The one with the most in it of several; a template is none.
 	f(`{"prompt":"hello","messages":["a"]}`, KeyPrompt, `"hello"`, 5, 0)
-	f(`{"prompt":[1,2],"input":"hello"}`, KeyInput, `"hello"`, 5, 0)
+	f(`{"prompt":[1],"input":"hello"}`, KeyInput, `"hello"`, 5, 0)
+	f(`{"prompt":[[],[],[],[],[],[],[]],"messages":["hello"]}`, KeyMessages, `["hello"]`, 5, 0)
+	f(`{"messages":["hello"],"prompt":[[],[],[],[],[],[],[]]}`, KeyMessages, `["hello"]`, 5, 0)
 	f(`{"input":"hello","prompt":[1,2,3,4,5]}`, KeyPrompt, `[1,2,3,4,5]`, 0, 5)
 	f(`{"prompt":{"id":"pmpt","variables":{"a":"long text"}},"input":"hi"}`, KeyInput, `"hi"`, 2, 0)
 	f(`{"input":"hi","prompt":{"id":"pmpt"}}`, KeyInput, `"hi"`, 2, 0)
 	f(`{"prompt":null,"input":"hi"}`, KeyInput, `"hi"`, 2, 0)
+}
+
+// A prompt may stand anywhere: what a model reads costs as much as any.
+func TestScanBeside(t *testing.T) {
+	f := func(body string, text, tokens int, media bool) {
+		t.Helper()
+		got := scan(t, body)
+		if got.TextBytes != text || got.Tokens != tokens || got.Media != media {
+			t.Errorf("%s: text %d, tokens %d, media %v, want %d, %d, %v", body, got.TextBytes, got.Tokens, got.Media, text, tokens, media)
+		}
+	}
+	const tools = `[{"type":"function","function":{"name":"f","parameters":{"a":{"data":"b c"}}}}]`
+	f(`{"tools":`+tools+`}`, len(tools)-2, 0, false)
+	f(`{"messages":["hi"],"tools":`+tools+`}`, len(tools), 0, false)
+	f(`{"tools":`+tools+`,"messages":["hi"]}`, len(tools), 0, false)
+	f(`{"system":"be brief","messages":["hi"]}`, 10, 0, false)
+	f(`{"input":"hi","instructions":"be\n\u4e2d"}`, 2+2+1+3, 0, false)
+	f(`{"text":["ab","c"],"sampling_params":{"stop":["x"]}}`, len(`"ab","c"`), 0, false)
+	f(`{"t\u0065xt":"ab"}`, 2, 0, false)
+	f(`{"any":"ab","any":"c"}`, 3, 0, false)
+	f(`{"any":null,"b":true,"c":12345.67}`, 0, 0, false)
+	f(`{"input_ids":[[1,2],[3]],"input_id\u0073":[4],"x":[5]}`, 1, 4, false)
+	f(`{"query":"ab","documents":["c",{"text":"d"}]}`, 2+len(`"c",{"text":"d"}`), 0, false)
+	f(`{"response_format":{"schema":{"a":"b"}},"kv_transfer_params":{"blocks":[1,2,3]}}`, 0, 0, false)
+
+	// Media are no text, whatever they look like.
+	f(`{"text":"ab","image_data":"AAAAAAAA"}`, 2, 0, true)
+	f(`{"text":"ab","image_data":["AAAAAAAA",{"data":"AA"}]}`, 2, 0, true)
+	f(`{"text":"ab","image_data":null}`, 2, 0, false)
+	f(`{"prompt_embeds":"AAAAAAAA"}`, 0, 0, true)
+	f(`{"documents":[{"image_url":{"url":"data:image/png;base64,AAAAAAAA"}}]}`, len(`{"image_url":{"url":""}}`), 0, true)
+
+	// But in a tool's schema nothing is media.
+	f(`{"tools":[{"url":"data:;base64,a b"}]}`, len(`{"url":"data:;base64,a b"}`), 0, false)
 }
 
 // A Scanner is used for one body after the other.

@@ -34,7 +34,7 @@ func (s *Scanner) take(b []byte, i int, k Key, f *Fields) (end int, err *Error) 
 	case KeyN:
 		f.N, end, err = count(b, i, k)
 	default:
-		return s.prompt(b, i, k, f)
+		return s.read(b, i, k, f)
 	}
 	return end, err
 }
@@ -97,8 +97,8 @@ func count(b []byte, i int, k Key) (v, end int, err *Error) {
 	return v, end, nil
 }
 
-// prompt reads the value at i of prompt, messages or input.
-func (s *Scanner) prompt(b []byte, i int, k Key, f *Fields) (end int, err *Error) {
+// read reads the value at i of prompt, messages or input.
+func (s *Scanner) read(b []byte, i int, k Key, f *Fields) (end int, err *Error) {
 	var sum tally
 	switch c := b[i]; {
 	case c == '[' && k == KeyMessages:
@@ -118,10 +118,10 @@ func (s *Scanner) prompt(b []byte, i int, k Key, f *Fields) (end int, err *Error
 	default:
 		return 0, wrongType(b, i, k, typesOf(k))
 	}
-	if span := (Span{i, end}); err == nil && span.Len() > f.Prompt.Len() {
-		f.Prompt, f.PromptKey = span, k
-		f.TextBytes, f.Tokens, f.Media = sum.text, sum.ids, sum.media
+	if err == nil && (f.PromptKey == KeyNone || sum.weight() > s.prompt.weight()) {
+		f.Prompt, f.PromptKey, s.prompt = Span{i, end}, k, sum
 	}
+	f.Media = f.Media || sum.media
 	return end, err
 }
 

@@ -30,13 +30,18 @@ func (n *nest) object(depth int) bool {
 type tally struct {
 	text  int  // bytes, as Fields.TextBytes counts them
 	ids   int  // integers, written as such
+	saved int  // bytes that strings shrink by when they are unescaped
+	away  int  // bytes of strings that are media, and no text
 	media bool // as Fields.Media has it
 }
+
+// weight compares two of them, in bytes of text.
+func (t *tally) weight() int { return t.text + 4*t.ids }
 
 // walk reads the value at i, inside depth open levels, whatever it is.
 func (s *Scanner) walk(b []byte, i, depth int) (end int, sum tally, err *Error) {
 	base := depth
-	data := false // the value at i is that of a key "data"
+	under := plainField // what the value at i is the value of
 	for {
 		if i >= len(b) { // only after '[' or ',': name has looked ahead
 			return 0, sum, truncated(b, "an array")
@@ -54,20 +59,16 @@ func (s *Scanner) walk(b []byte, i, depth int) (end int, sum tally, err *Error) 
 				depth--
 				break
 			}
-			data = false
+			under = plainField
 			if c == '{' {
-				if i, data, err = field(b, i, &sum); err != nil {
+				if i, under, err = field(b, i, &sum); err != nil {
 					return 0, sum, err
 				}
 			}
 			continue
 		case '"':
-			var n int
-			if i, n, err = words(b, i); err != nil {
+			if i, err = words(b, i, under, &sum); err != nil {
 				return 0, sum, err
-			}
-			if !data {
-				sum.text += n
 			}
 		default:
 			var whole bool
@@ -81,9 +82,9 @@ func (s *Scanner) walk(b []byte, i, depth int) (end int, sum tally, err *Error) 
 		if i, depth, err = s.close(b, i, base, depth); err != nil || depth == base {
 			return i, sum, err
 		}
-		data = false
+		under = plainField
 		if s.nest.object(depth) {
-			if i, data, err = field(b, i, &sum); err != nil {
+			if i, under, err = field(b, i, &sum); err != nil {
 				return 0, sum, err
 			}
 		}
@@ -110,37 +111,48 @@ func (s *Scanner) close(b []byte, i, base, depth int) (next, left int, err *Erro
 	return i, depth, nil
 }
 
-// field reads the key at i, below the top level, up to its value. data is true
-// when that is a piece of audio or an image itself, if it is a string.
-func field(b []byte, i int, sum *tally) (value int, data bool, err *Error) {
+// fieldKind is what a string is, by its key.
+type fieldKind uint8
+
+const (
+	plainField fieldKind = iota
+	urlField             // it may be media, as a data: URL
+	dataField            // it is a piece of audio or an image itself
+)
+
+// field reads the key at i, below the top level, up to its value.
+func field(b []byte, i int, sum *tally) (value int, kind fieldKind, err *Error) {
 	end, _, value, err := name(b, i)
 	if err != nil {
-		return 0, false, err
+		return 0, plainField, err
 	}
 	switch string(b[i+1 : end]) {
 	case "data":
-		sum.media, data = true, true
+		sum.media, kind = true, dataField
 	case "image_url", "input_audio", "audio_url", "video_url", "file_id", "file_url":
-		sum.media = true
+		sum.media, kind = true, urlField
+	case "url", "image", "file_data":
+		kind = urlField
 	}
-	return value, data, nil
+	return value, kind, nil
 }
 
-// words reads the string at i and counts its text, none in a data: URL.
-func words(b []byte, i int) (end, n int, err *Error) {
+// words reads the string at i and counts its text.
+func words(b []byte, i int, kind fieldKind, sum *tally) (end int, err *Error) {
 	end, saved, err := text(b, i+1)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	if inside := b[i+1 : end]; !isDataURL(inside) {
-		n = len(inside) - saved
+	sum.saved += saved
+	if inside := b[i+1 : end]; kind == plainField || kind == urlField && !isDataURL(inside) {
+		sum.text += len(inside) - saved
+	} else {
+		sum.away += len(inside) - saved
 	}
-	return end + 1, n, nil
+	return end + 1, nil
 }
 
 // isDataURL is true for media in base64, the only data: URLs that engines take.
-// Without looking for that word, a prompt that quotes a log's "data: …" would
-// count as nothing.
 func isDataURL(s []byte) bool {
 	const longestType = 128
 	return len(s) > len("data:") && string(s[:len("data:")]) == "data:" &&
