@@ -8,6 +8,8 @@
 //	chart  the curves and the style of the reports' pages
 //	demo   engines, a load and a live table in one process, with a story in it
 //	peers  a command that measures the router beside other proxies
+//	realism  a command that compares model, and the router's index, to a real vLLM
+//	loopback  free ports for what these start
 //	policies  a command that compares policies over HTTP to what fleet foretells
 //
 // Nothing here is on the way of a request. Imports go down, to scheduler at

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"penstock/bench/loopback"
 )
 
 // allProxies are the programs that can be measured, in the order of the report.
@@ -90,14 +92,14 @@ http {
 // engines too. max_in_flight is stated because the engines here never say how
 // much they can run.
 func penstockServe(dir string, listen netip.AddrPort, engines []netip.AddrPort) ([]string, error) {
-	admin, err := freePort()
+	admin, err := loopback.Free(1)
 	if err != nil {
 		return nil, err
 	}
 	path, err := writeConfig(dir, "penstock.yaml", fmt.Sprintf(`listen: %v
 admin: %v
 instances:
-%s`, listen, admin, join(engines, "", "  - {url: \"http://%v\", max_in_flight: 100000}\n")))
+%s`, listen, admin[0], join(engines, "", "  - {url: \"http://%v\", max_in_flight: 100000}\n")))
 	return []string{"serve", "-c", path, "--log-level", "warn"}, err
 }
 

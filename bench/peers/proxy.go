@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"penstock/bench/loopback"
 )
 
 // proxy is one program under measurement.
@@ -47,15 +48,15 @@ func (p proxy) start(dir string, core int, engines []netip.AddrPort) (*process, 
 	if p.name == direct {
 		return &process{addr: engines[0]}, nil
 	}
-	addr, err := freePort()
+	at, err := loopback.Free(1)
 	if err != nil {
 		return nil, err
 	}
-	args, err := p.arguments(dir, addr, engines)
+	args, err := p.arguments(dir, at[0], engines)
 	if err != nil {
 		return nil, fmt.Errorf("configuring %s: %w", p.name, err)
 	}
-	r := &process{addr: addr}
+	r := &process{addr: at[0]}
 	r.cmd = exec.Command("taskset", append([]string{"-c", strconv.Itoa(core), p.binary}, args...)...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -139,15 +140,6 @@ func (r *process) rss() (int64, error) {
 		return 0, fmt.Errorf("reading resident memory: %w", err)
 	}
 	return pages * int64(os.Getpagesize()), nil
-}
-
-func freePort() (netip.AddrPort, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("looking for a free port: %w", err)
-	}
-	defer l.Close()
-	return netip.ParseAddrPort(l.Addr().String())
 }
 
 // writeConfig writes a configuration file and gives its path.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"strings"
 	"testing"
 
@@ -9,20 +8,6 @@ import (
 	"penstock/bench/load"
 	"penstock/bench/workload"
 )
-
-func TestPortsAreFree(t *testing.T) {
-	first, err := freePorts(5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range 5 {
-		l, err := net.Listen("tcp", address(first+n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
-	}
-}
 
 func TestTableHasBothFigures(t *testing.T) {
 	w, err := workload.Named("w12")

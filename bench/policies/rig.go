@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"penstock/bench/fleet"
+	"penstock/bench/loopback"
 	"penstock/bench/workload"
 )
 
@@ -55,17 +55,17 @@ func (r *rig) engines(ctx context.Context, penstock string, w *workload.Workload
 	if len(w.Profiles) != 1 {
 		return nil, fmt.Errorf("%s has engines of %d kinds, want one", w.Name, len(w.Profiles))
 	}
-	port, err := freePorts(w.Instances)
+	ports, err := loopback.Free(w.Instances)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, penstock, "sim", "--listen", address(port), "--model", modelName, "--instances", strconv.Itoa(w.Instances),
+	cmd := exec.CommandContext(ctx, penstock, "sim", "--listen", ports[0].String(), "--model", modelName, "--instances", strconv.Itoa(w.Instances),
 		"--profile", w.Profiles[0], "--time-scale", fmt.Sprint(scale))
 	if err := r.begin(cmd); err != nil {
 		return nil, err
 	}
-	for n := range w.Instances {
-		urls = append(urls, "http://"+address(port+n))
+	for _, at := range ports {
+		urls = append(urls, "http://"+at.String())
 	}
 	return urls, await(ctx, urls[len(urls)-1]+"/v1/models", 1)
 }
@@ -73,13 +73,13 @@ func (r *rig) engines(ctx context.Context, penstock string, w *workload.Workload
 // router starts `penstock serve`, with what `penstock fleet` has: a line without
 // an end, and metrics as often in the engines' time.
 func (r *rig) router(ctx context.Context, penstock, policy string, scale float64, engines []string) error {
-	port, err := freePorts(2)
+	ports, err := loopback.Free(2)
 	if err != nil {
 		return err
 	}
 	cfg := fleet.DefaultConfig()
 	text := fmt.Sprintf("listen: %s\nadmin: %s\npolicy: %s\nqueue: {max_size: %d}\nscrape: {every: %v}\ninstances:\n",
-		address(port), address(port+1), policy, cfg.Queue, time.Duration(float64(cfg.ScrapeEvery)/scale))
+		ports[0], ports[1], policy, cfg.Queue, time.Duration(float64(cfg.ScrapeEvery)/scale))
 	for _, url := range engines {
 		text += "  - url: " + url + "\n"
 	}
@@ -92,8 +92,8 @@ func (r *rig) router(ctx context.Context, penstock, policy string, scale float64
 	if err := r.begin(cmd); err != nil {
 		return err
 	}
-	r.url = "http://" + address(port)
-	if err := await(ctx, "http://"+address(port+1)+"/api/v1/instances", len(engines)); err != nil {
+	r.url = "http://" + ports[0].String()
+	if err := await(ctx, "http://"+ports[1].String()+"/api/v1/instances", len(engines)); err != nil {
 		r.stop()
 		return fmt.Errorf("%w; it said: %s", err, strings.TrimSpace(r.said.String()))
 	}
@@ -138,30 +138,4 @@ func await(ctx context.Context, url string, times int) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// freePorts finds so many in a row that nobody listens on.
-func freePorts(count int) (first int, err error) {
-	for range 100 {
-		if first, err = tryPorts(count); err == nil {
-			return first, nil
-		}
-	}
-	return 0, err
-}
-
-func tryPorts(count int) (first int, err error) {
-	for n := range count {
-		l, err := net.Listen("tcp", address(first+n))
-		if err != nil {
-			return 0, err
-		}
-		defer l.Close()
-		if n == 0 {
-			first = l.Addr().(*net.TCPAddr).Port
-		}
-	}
-	return first, nil
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"penstock/bench/loopback"
 	"penstock/bench/model"
 )
 
@@ -40,11 +40,11 @@ const loading = 4 * time.Minute
 // startEngine begins one; ready says when it answers. It answers with its own
 // name, which tells two of them apart.
 func startEngine(ctx context.Context, vllm, modelDir, dir string, n int) (*engine, error) {
-	port, err := freePort()
+	at, err := loopback.Free(1)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{name: served + "-" + strconv.Itoa(n), url: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+	e := &engine{name: served + "-" + strconv.Itoa(n), url: "http://" + at[0].String()}
 	e.log = filepath.Join(dir, e.name+".log")
 	log, err := os.Create(e.log)
 	if err != nil {
@@ -52,7 +52,7 @@ func startEngine(ctx context.Context, vllm, modelDir, dir string, n int) (*engin
 	}
 	defer log.Close()
 	number := strconv.Itoa
-	e.cmd = exec.CommandContext(ctx, vllm, "serve", modelDir, "--served-model-name", e.name, served, "--host", "127.0.0.1", "--port", number(port),
+	e.cmd = exec.CommandContext(ctx, vllm, "serve", modelDir, "--served-model-name", e.name, served, "--host", "127.0.0.1", "--port", number(int(at[0].Port())),
 		"--load-format", "dummy", "--enforce-eager", "--dtype", "float32", "--disable-uvicorn-access-log", "--enable-prompt-tokens-details",
 		"--enable-prefix-caching", "--max-model-len", number(sizes.MaxModelLen), "--num-gpu-blocks-override", number(sizes.KVBlocks),
 		"--max-num-seqs", number(sizes.MaxNumSeqs), "--max-num-batched-tokens", number(sizes.MaxBatchedTokens))
@@ -134,13 +134,4 @@ func get(url string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: status %d", url, resp.StatusCode)
 	}
 	return io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"time"
 
+	"penstock/bench/loopback"
 	"penstock/scheduler/record"
 )
 
@@ -23,13 +22,9 @@ type router struct {
 }
 
 func startRouter(ctx context.Context, penstock, dir string, engines []*engine) (*router, error) {
-	var ports [2]string
-	for n := range ports {
-		p, err := freePort()
-		if err != nil {
-			return nil, err
-		}
-		ports[n] = net.JoinHostPort("127.0.0.1", strconv.Itoa(p))
+	ports, err := loopback.Free(2)
+	if err != nil {
+		return nil, err
 	}
 	text := fmt.Sprintf("listen: %s\nadmin: %s\ninstances:\n", ports[0], ports[1])
 	for _, e := range engines {
@@ -39,7 +34,7 @@ func startRouter(ctx context.Context, penstock, dir string, engines []*engine) (
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	r := &router{url: "http://" + ports[0], admin: "http://" + ports[1], log: filepath.Join(dir, "penstock.log")}
+	r := &router{url: "http://" + ports[0].String(), admin: "http://" + ports[1].String(), log: filepath.Join(dir, "penstock.log")}
 	log, err := os.Create(r.log)
 	if err != nil {
 		return nil, err
