@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -94,6 +95,15 @@ func plainNetwork(err error) error {
 		return at.Err
 	}
 	return err
+}
+
+// unreached says what to do where no router listens, if that is what err is of.
+func (a *adminAPI) unreached(err error, flag string) error {
+	var dial *net.OpError
+	if !errors.As(err, &dial) || dial.Op != "dial" {
+		return err
+	}
+	return fmt.Errorf("no router at %s (%w): is penstock serve running there? --%s URL names the admin port of another", a.base, dial.Unwrap(), flag)
 }
 
 // said is the sentence in an error's body, without what a terminal would obey:

@@ -62,7 +62,7 @@ func (c *drainCmd) drain(ctx context.Context, api *adminAPI, out io.Writer) erro
 	now, err := ask(ctx, api, method, path+"/drain")
 	switch {
 	case err != nil:
-		return err
+		return api.unreached(err, "scheduler")
 	case c.Undo:
 		fmt.Fprintf(out, "%s is not drained any more\n", c.Name)
 		return nil

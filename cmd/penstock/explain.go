@@ -69,7 +69,7 @@ func (c *explainCmd) explain(ctx context.Context, api *adminAPI, out io.Writer) 
 	}
 	_, answer, err := api.call(ctx, http.MethodGet, "/api/v1/decisions?"+q.Encode(), nil)
 	if err != nil {
-		return err
+		return api.unreached(err, "admin")
 	}
 	var r remembered
 	if err := json.Unmarshal(answer, &r); err != nil {
