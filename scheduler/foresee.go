@@ -7,9 +7,9 @@ func (s *Scheduler) Foresee(i *Instance, now int64) float64 {
 	if i.speed.Seen() == 0 {
 		return 0
 	}
-	prompt, output := s.prompt.value(), s.output.Usual(firstOutput)
+	others := s.usual()
 	c := candidate{inst: i, load: i.load(s.requestTokens())}
 	c.full = i.full()
-	c.foresee(&Query{PromptTokens: int(prompt), MaxTokens: -1, Now: now}, output, s.patience, usual{fresh: float64(prompt), output: output}, &rumour{}, 0)
+	c.foresee(&Query{PromptTokens: int(others.fresh), MaxTokens: -1, Now: now}, others.output, s.patience, others, &rumour{}, 0)
 	return c.ttft
 }

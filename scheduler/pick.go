@@ -41,7 +41,7 @@ func (s *Scheduler) Pick(q *Query) Decision {
 
 func (s *Scheduler) pick(q *Query, sc *scratch) Decision {
 	turn := s.turn.Add(1)
-	for range reservations { // each time what others have changed meanwhile
+	for range reservations {
 		snap := s.snapshot.Load()
 		serving, known := snap.serving(q.Model, q.PromptTokens)
 		sc.sort(serving, q, s.requestTokens())
