@@ -249,9 +249,6 @@ func (m *meter) batch() int {
 	return n
 }
 
-// rest is how many tokens the scheduler has not heard of, now that no more come.
-func (m *meter) rest() int { return max(m.tokens()-m.told, 0) }
-
 // blankLine is what has to come before another event.
 func (m *meter) blankLine() []byte {
 	return append([]byte(nil), "\n\n"[:2-m.newlines]...)

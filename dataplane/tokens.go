@@ -68,7 +68,7 @@ func (c *client) teach(now int64, out outcome) {
 	if out.end == ended {
 		r.Answered(int(q.output()), now)
 	} else {
-		r.Tokens(q.meter.rest(), now)
+		r.Tokens(q.output()-q.meter.told, now)
 	}
 	if u := &q.meter.usage; u.prompt > 0 {
 		r.Cached(u.cached)
