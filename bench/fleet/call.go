@@ -6,7 +6,6 @@ import (
 	"penstock/bench/model"
 	"penstock/bench/workload"
 	"penstock/scheduler"
-	"penstock/scheduler/prefix"
 )
 
 // call is one request on its way.
@@ -56,7 +55,7 @@ func (f *calls) of(r *workload.Request) *call {
 	c.grains, c.tail = r.Hashes(c.grains)
 	const step = prefixBlock / workload.Grain
 	for i := step - 1; i < len(c.grains); i += step {
-		c.prefix = append(c.prefix, prefix.Fine(uint64(c.grains[i])))
+		c.prefix = append(c.prefix, uint64(c.grains[i]))
 	}
 	c.query = scheduler.Query{
 		Model: modelName, PromptTokens: r.Tokens, MaxTokens: r.MaxTokens, Stream: true, Session: r.Session, Key: r.Key + 1, Like: uint64(r.Key + 1), Prefix: c.prefix, BlockTokens: prefixBlock,

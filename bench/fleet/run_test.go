@@ -241,3 +241,16 @@ func TestIdleWhileHeld(t *testing.T) {
 		t.Errorf("two idle instances for %v and a little, together %v", before, got)
 	}
 }
+
+// Who knows what each engine has finds no less than who guesses it.
+func TestOracleFindsWhatTheIndexDoes(t *testing.T) {
+	found := func(oracle bool) float64 {
+		cfg := configOf(t, "code", 4, func(c *Config) { c.Oracle, c.Params.Duration = oracle, 30*time.Second })
+		row := do(t, cfg).Row(&cfg)
+		return row.PrefixHitRate
+	}
+	index, oracle := found(false), found(true)
+	if index < 0.15 || oracle < index-0.03 {
+		t.Errorf("the index finds %.3f of the prompts, and an oracle %.3f", index, oracle)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"penstock/bench/model"
+	"penstock/scheduler/prefix"
 )
 
 // Request is one request, as its client and its engine know it.
@@ -85,4 +86,6 @@ func (t *Tail) add(text uint64, from, n int) bool {
 	return t.filled == 0
 }
 
-func (t *Tail) sum() model.Hash { return max(model.Hash(model.Mix(t.state)), 1) }
+// sum is a hash that the engines and the gateways' index know alike: to the index
+// all blocks of a workload are of one size.
+func (t *Tail) sum() model.Hash { return max(model.Hash(prefix.Fine(model.Mix(t.state))), 1) }
