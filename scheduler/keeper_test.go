@@ -189,8 +189,7 @@ func TestSickEngineIsOutAfterTwoProbes(t *testing.T) {
 }
 
 func TestEngineWithoutHealthPathIsAlive(t *testing.T) {
-	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-		e.set(func(e *scripted) { e.health = &engine.StatusError{Code: 404} })
+	keepFrom(t, func(e *scripted) { e.health = &engine.StatusError{Code: 404} }, func(s *Scheduler, i *Instance, e *scripted) {
 		i.Failed(Refused, "")
 		state(t, i, Healthy)
 		time.Sleep(5 * time.Second)
@@ -219,11 +218,8 @@ func TestBusyEngineThatStreamsIsNotTakenOut(t *testing.T) {
 
 // Whatever listens on a wrong port must not get requests.
 func TestWebServerThatIsNoEngineIsNotLetIn(t *testing.T) {
-	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-		e.set(func(e *scripted) { e.down = &engine.StatusError{Code: 404} })
-		i.models.Store(nil)
-		i.heardAt.Store(0)
-		i.Failed(Refused, "")
+	unheard := func(s *Scheduler) { s.Instances()[0].Failed(Refused, "") }
+	keepFrom(t, func(e *scripted) { e.down = &engine.StatusError{Code: 404} }, func(s *Scheduler, i *Instance, e *scripted) {
 		time.Sleep(10 * time.Second)
 		state(t, i, Starting)
 		if i.routable() {
@@ -232,7 +228,7 @@ func TestWebServerThatIsNoEngineIsNotLetIn(t *testing.T) {
 		e.set(func(e *scripted) { e.down = nil })
 		time.Sleep(2 * time.Second)
 		state(t, i, Healthy)
-	})
+	}, unheard)
 }
 
 func TestEjectedInstanceThatIsWellIsBackAtOnce(t *testing.T) {
@@ -329,8 +325,7 @@ func TestDrainingInstanceSaysThatItIsOutToo(t *testing.T) {
 }
 
 func TestScrapeOutageStopsNothing(t *testing.T) {
-	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-		e.set(func(e *scripted) { e.reading.Waiting = 5 })
+	keepFrom(t, func(e *scripted) { e.reading.Waiting = 5 }, func(s *Scheduler, i *Instance, e *scripted) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if !i.full() {
@@ -367,8 +362,7 @@ func TestScrapeOutageStopsNothing(t *testing.T) {
 
 func TestScrapesCostTheEngineAFiftieth(t *testing.T) {
 	count := func(took time.Duration) (n int) {
-		keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-			e.set(func(e *scripted) { e.took = took })
+		keepFrom(t, func(e *scripted) { e.took = took }, func(s *Scheduler, i *Instance, e *scripted) {
 			time.Sleep(20 * time.Second)
 			synctest.Wait()
 			e.set(func(e *scripted) { e.scrapes = 0 })

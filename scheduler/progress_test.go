@@ -59,8 +59,7 @@ func TestEngineThatHangsIsOutWithinFiveSeconds(t *testing.T) {
 // like progress: vLLM's page on a busy CPU takes 100 ms, and is read every 5 s.
 func TestLateReadingIsNoProgress(t *testing.T) {
 	for after := range 5 {
-		keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-			e.set(func(e *scripted) { e.took = 100 * time.Millisecond })
+		keepFrom(t, func(e *scripted) { e.took = 100 * time.Millisecond }, func(s *Scheduler, i *Instance, e *scripted) {
 			time.Sleep(time.Minute + time.Duration(after)*time.Second)
 			state(t, i, Healthy)
 			e.set(func(e *scripted) { e.reading.GenerationTokens += 100; e.generate = engine.ErrTimeout })
@@ -134,8 +133,7 @@ func TestCountersThatMoveAreNoHang(t *testing.T) {
 }
 
 func TestLongWholeAnswerOfAnEngineThatCountsAtTheEndIsNoHang(t *testing.T) {
-	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-		e.set(func(e *scripted) { e.reading.Kind = engine.SGLang })
+	keepFrom(t, func(e *scripted) { e.reading.Kind = engine.SGLang }, func(s *Scheduler, i *Instance, e *scripted) {
 		time.Sleep(time.Second)
 		state(t, i, Healthy)
 		r := asked(t, i, 100, false)
@@ -264,8 +262,7 @@ func TestEngineThatFallsAsleepGivesItsRequestsBack(t *testing.T) {
 // proves that they would count in between.
 func TestEngineThatCountsNowAndThenIsNotHungInBetween(t *testing.T) {
 	for _, kind := range []engine.Kind{engine.TGI, engine.SGLang} {
-		keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-			e.set(func(e *scripted) { e.reading.Kind = kind; e.took = 20 * time.Millisecond })
+		keepFrom(t, func(e *scripted) { e.reading.Kind = kind; e.took = 20 * time.Millisecond }, func(s *Scheduler, i *Instance, e *scripted) {
 			time.Sleep(2 * time.Second)
 			long := asked(t, i, 100, false)
 			for range 20 {
@@ -313,8 +310,7 @@ func TestColdPromptAfterCachedOnesIsNoHang(t *testing.T) {
 
 // vLLM counts a prompt once it is done; until then its cache fills up.
 func TestCacheThatFillsIsProgress(t *testing.T) {
-	keep(t, func(s *Scheduler, i *Instance, e *scripted) {
-		e.set(func(e *scripted) { e.reading.Has |= engine.HasKVUsage })
+	keepFrom(t, func(e *scripted) { e.reading.Has |= engine.HasKVUsage }, func(s *Scheduler, i *Instance, e *scripted) {
 		state(t, i, Healthy)
 		r := asked(t, i, 100, true) // it is longer than it looks
 		for range 30 {
