@@ -3,6 +3,7 @@ package dataplane
 import (
 	"errors"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,6 +88,7 @@ func (c *client) answerOne() (again bool) {
 	c.g.account.begin()
 	defer c.g.account.end(q)
 	defer c.settle()
+	defer c.recovered()
 	if r := c.admit(); r != nil {
 		return c.refuse(r)
 	}
@@ -106,6 +108,25 @@ func (c *client) answerOne() (again bool) {
 		return c.refuse(r)
 	}
 	return c.forward()
+}
+
+// recovered ends a request that failed inside the router: its client is told so
+// while it has not been told anything else.
+func (c *client) recovered() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	c.g.log.Error("a request failed inside the router", "panic", p, "stack", string(debug.Stack()))
+	q := &c.req
+	if up := c.up; up != nil {
+		c.carry(nil)
+		up.close()
+	}
+	q.decision.Reservation.End()
+	if q.broken = true; !q.started {
+		c.refuse(refuseInternal)
+	}
 }
 
 // refuse answers with r. A body that was not read is skipped when it is small,

@@ -165,7 +165,13 @@ func start(t testing.TB, list []scheduler.InstanceConfig, change func(*Config, *
 
 type testWriter struct{ t testing.TB }
 
-func (w testWriter) Write(p []byte) (int, error) { return len(p), nil }
+// Write sees to it that a fault that a client was shielded from fails the test.
+func (w testWriter) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("failed inside the router")) {
+		w.t.Errorf("%s", p)
+	}
+	return len(p), nil
+}
 
 func (r *rig) wait(c <-chan struct{}, what string) {
 	r.t.Helper()

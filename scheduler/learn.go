@@ -53,12 +53,14 @@ const sharedEvery = 64
 // known to be quick gets everything. And what was learned of one that gets
 // nothing grows old: it may be slow no more, and only a request can tell.
 func (s *Scheduler) share(now int64) {
-	all := s.Instances()
+	var known, others []*Instance // asked once: requests make one known at any time
 	var own []predict.Rates
-	for _, i := range all {
-		if i.speed.Known() {
-			own = append(own, i.speed.Rates())
+	for _, i := range s.Instances() {
+		if !i.speed.Known() {
+			others = append(others, i)
+			continue
 		}
+		known, own = append(known, i), append(own, i.speed.Rates())
 	}
 	shared := predict.Alike(own)
 	typical := s.pool.Rates()
@@ -66,16 +68,14 @@ func (s *Scheduler) share(now int64) {
 		typical = predict.Median(shared)
 	}
 	s.typical.Store(&typical)
-	for _, i := range all {
-		if !i.speed.Known() {
-			i.rates.Store(&typical)
-			if i.speed.Seen() == 0 {
-				i.speed.Begin(typical)
-			}
-			continue
+	for _, i := range others {
+		i.rates.Store(&typical)
+		if i.speed.Seen() == 0 {
+			i.speed.Begin(typical)
 		}
-		r := shared[0]
-		shared = shared[1:]
+	}
+	for n, i := range known {
+		r := shared[n]
 		if idle := now - i.row.prompts.last.Load(); idle > int64(freshFor) {
 			r = predict.Between(r, typical, min(float64(idle-int64(freshFor))/float64(staleFor), 1))
 		}

@@ -30,12 +30,15 @@ class Stage:
         return self.keep(ScriptedEngine(*args, **kwargs))
 
     def close(self) -> None:
+        faults = []
         for it in reversed(self.started):
             if isinstance(it, Process):
                 it.kill()
                 print(f"--- {it.name} {it.pid}\n{it.log()}")
+                faults += it.faults()
             else:
                 it.close()
+        assert not faults, faults
 
     def keep(self, it):
         self.started.append(it)

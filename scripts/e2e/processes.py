@@ -79,6 +79,11 @@ class Process:
 
         eventually(f"{self.name} answers 200 at {url}\n{self.log()}", ready, within)
 
+    def faults(self) -> list[str]:
+        """What the router shielded a client from, and must not have happened."""
+        lines = self.log_path.read_text(errors="replace").splitlines()
+        return [line for line in lines if "failed inside the router" in line or line.startswith("panic:")]
+
     def log(self, lines: int = 40) -> str:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
