@@ -39,7 +39,9 @@ func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
 	}
 	s.cached.Match(q.Prefix, sc.slots, sc.found)
 	for n := range from {
-		from[n].depth, from[n].blocks, from[n].size = sc.found[n], int32(prefix.Units(q.Prefix, int(sc.found[n]))), int32(s.cached.Len(sc.slots[n]))
+		c := &from[n]
+		c.depth, c.blocks = sc.found[n], int32(prefix.Units(q.Prefix, int(sc.found[n])))
+		c.size, c.most = int32(s.cached.Len(sc.slots[n])), int32(s.cached.Limit(sc.slots[n]))
 	}
 }
 

@@ -55,14 +55,18 @@ const sharedEvery = 64
 func (s *Scheduler) share(now int64) {
 	var known, others []*Instance // asked once: requests make one known at any time
 	var own []predict.Rates
+	var answers, context float64
 	for _, i := range s.Instances() {
 		if !i.speed.Known() {
 			others = append(others, i)
 			continue
 		}
 		known, own = append(known, i), append(own, i.speed.Rates())
+		answers += float64(i.row.work.answers.Load())
+		context += float64(i.row.work.context.Load())
 	}
-	shared := predict.Alike(own)
+	n := float64(max(len(known), 1))
+	shared := predict.Alike(own, answers/n, context/n)
 	typical := s.pool.Rates()
 	if len(shared) > 0 {
 		typical = predict.Median(shared)

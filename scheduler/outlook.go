@@ -77,13 +77,27 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 	// Prompts that are computed in between stretch every step.
 	longer := (rates.Answer + rates.Context*(prompt+output/2)) / idle
 	gap := c.step/idle + longer
-	harm := answers * (c.busy/atLeast(others.output, 1) + longer)
+	slowed := answers / atLeast(others.output, 1) // seconds of each of their tokens, for one of computing
+	harm := slowed*c.busy + answers*longer
 	later := arrivals * c.busy * (c.wait + c.busy/2) / idle
 	if used > 0 && answers > 0 {
 		held, share := c.ttft+output*gap, atMost(used/size, 1-leastIdle)
 		later += arrivals * (c.fresh + output/2) / size * held * crowding(share, answers/share, held)
 	}
-	c.cost = c.ttft + patience*(gap+harm) + later
+	lost := c.lost(q) * rates.Token
+	c.cost = c.ttft + patience*(gap+harm) + later + lost*(1+patience*slowed)
+}
+
+// lost is how many tokens are computed again some day because the request takes
+// their place in the cache: of those evicted as many as are found of prompts.
+func (c *candidate) lost(q *Query) float64 {
+	evicted := c.fresh - float64(int(c.most-c.size)*q.BlockTokens)
+	if c.most == 0 || evicted <= 0 {
+		return 0
+	}
+	w := &c.inst.row.work
+	found, computed := float64(w.found.Load()), float64(w.computed.Load())
+	return atMost(evicted, c.fresh) * found / atLeast(found+computed, 1)
 }
 
 // crowding is how much longer those to come wait, for each unit that the share

@@ -30,7 +30,7 @@ func prompt(text string, tokens int) *Query {
 	q.PromptTokens, q.Stream, q.BlockTokens = tokens, true, 64
 	last := prefix.Seed(text)
 	for range tokens / q.BlockTokens {
-		last = next(last) | 1
+		last = prefix.Fine(next(last)) | 1
 		q.Prefix = append(q.Prefix, last)
 	}
 	return q
@@ -293,6 +293,44 @@ func TestLeavingIsNotFree(t *testing.T) {
 		d.Reservation.End()
 		if got := s.service.of(7); (got != 0) != left {
 			t.Errorf("left %v: charged %d", left, got)
+		}
+	}
+}
+
+// Where prompts come again, what a full cache drops for a new one is computed
+// again.
+func TestPredictiveSparesAFullCache(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		s := speeds(t, fast, fast)
+		full := s.Instances()[0]
+		s.cached.Resize(full.slot, 64)
+		for n := range 20 {
+			q := prompt("some", 4096)
+			if q.Only = full; !again {
+				q = prompt(string(rune('a'+n)), 4096)
+				q.Only = full
+			}
+			d := pick(t, s, q)
+			d.Reservation.FirstByte(int64(n))
+			d.Reservation.End()
+		}
+		there := 0
+		for n := range 100 {
+			q := prompt(string(rune('A'+n)), 2048)
+			q.Now = int64(n+5) * 20e9
+			d := pick(t, s, q)
+			if d.Instance == full {
+				there++
+			}
+			d.Reservation.Leave()
+			d.Reservation.Forget()
+			d.Reservation.End()
+		}
+		if again && there > 0 {
+			t.Errorf("%d of 100 new prompts took the place of what comes again", there)
+		}
+		if !again && there == 0 {
+			t.Error("nothing comes again, and it is spared")
 		}
 	}
 }

@@ -145,9 +145,9 @@ func Median(all []Rates) Rates {
 	return m
 }
 
-// alike is the factor that two instances' times for a token, a step and the
-// first token of a prompt of so many tokens may differ by and be taken for the
-// same: an engine that is as fast and far away is another.
+// alike is the factor that two instances' times for a token, a step at the same
+// work and the first token of a prompt of so many tokens may differ by and be
+// taken for the same: an engine that is as fast and far away is another.
 const (
 	alike  = 1.25
 	prompt = 500
@@ -158,8 +158,10 @@ const (
 const mostKinds = 16
 
 // Alike is, for each, the mean of those like it: of the kinds, the one in the
-// middle of those that are left comes first.
-func Alike(all []Rates) []Rates {
+// middle of those that are left comes first. Their steps are compared at so many
+// answers that look back on so many tokens: coefficients that were fitted to
+// different work differ by more than the times that they add up to.
+func Alike(all []Rates, answers, context float64) []Rates {
 	means, left := slices.Clone(all), make([]int, len(all))
 	for i := range left {
 		left[i] = i
@@ -172,7 +174,7 @@ func Alike(all []Rates) []Rates {
 		var kind []int
 		middle := &all[left[len(left)/2]]
 		left = slices.DeleteFunc(left, func(i int) bool {
-			is := middle.like(&all[i])
+			is := middle.like(&all[i], answers, context)
 			if is {
 				kind = append(kind, i)
 			}
@@ -189,8 +191,9 @@ func Alike(all []Rates) []Rates {
 // usual is the time of the first token of a usual prompt.
 func (r *Rates) usual() float64 { return r.Overhead + prompt*r.Token }
 
-func (r *Rates) like(o *Rates) bool {
-	return r == o || near(r.Token, o.Token) && near(r.Step, o.Step) && near(r.usual(), o.usual())
+func (r *Rates) like(o *Rates, answers, context float64) bool {
+	return r == o || near(r.Token, o.Token) && near(r.usual(), o.usual()) &&
+		near(r.StepTime(answers, context), o.StepTime(answers, context))
 }
 
 func mean(all []Rates, of []int) (m Rates) {

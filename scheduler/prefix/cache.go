@@ -23,9 +23,9 @@ type cache struct {
 	_    [56]byte              // what is below is written by every insert
 
 	count atomic.Int32 // BlockBytes of its blocks
+	limit atomic.Int32 // of count
 
 	mu      sync.Mutex // for what changes all above and below, up to free
-	limit   int        // of count
 	secret  uint64     // of its tables
 	inserts uint32     // so far; never set back, so that what an old token names is gone
 	nodes   []node     // nodes[0] is the list's anchor, between newest and oldest
@@ -34,13 +34,14 @@ type cache struct {
 	// Under the index's mutex.
 	open     bool
 	capacity int // what the instance has, of which the bound over all leaves limit
-	_        [48]byte
+	_        [56]byte
 }
 
 // insert uses what is there of the chain and adds the rest. It returns the last
 // block that it added; 0: none.
 func (c *cache) insert(chain []uint64) (added uint64) {
-	for Units(chain, len(chain)) > c.limit {
+	limit := int(c.limit.Load())
+	for Units(chain, len(chain)) > limit {
 		chain = chain[:len(chain)-1]
 	}
 	if c.inserts++; c.inserts == 0 {
@@ -50,8 +51,14 @@ func (c *cache) insert(chain []uint64) (added uint64) {
 	c.reserve(Units(chain, len(chain)) - Units(chain, have))
 	last, t := c.touch(chain[:have]), c.seen.Load()
 	for _, h := range chain[have:] {
-		for int(c.count.Load())+size(h) > c.limit {
-			c.drop(c.oldest()) // none of this chain: those are newer, and fewer than the limit
+		for int(c.count.Load())+size(h) > limit {
+			n := c.oldest()
+			// This chain's are newer, and fewer than the limit: unless it is none of
+			// Chain's, and larger than Units says.
+			if n == 0 || n == last {
+				return added
+			}
+			c.drop(n)
 		}
 		if last = c.add(t, h, last, c.inserts); last == 0 {
 			break
@@ -121,7 +128,7 @@ func (c *cache) clear() {
 
 // settle keeps to a new limit, and gives memory back if less than half is needed.
 func (c *cache) settle(limit int) {
-	c.limit = limit
+	c.limit.Store(int32(limit))
 	c.trim(limit)
 	switch {
 	case limit == 0:
@@ -136,8 +143,9 @@ func (c *cache) room() int { return max(len(c.nodes), 1) - 1 }
 
 // reserve makes room for so many more blocks, up to the limit.
 func (c *cache) reserve(more int) {
-	if need := min(int(c.count.Load())+more, c.limit); need > c.room() {
-		c.fit(min(max(need, 2*c.room(), firstNodes), c.limit))
+	limit := int(c.limit.Load())
+	if need := min(int(c.count.Load())+more, limit); need > c.room() {
+		c.fit(min(max(need, 2*c.room(), firstNodes), limit))
 	}
 }
 
