@@ -96,9 +96,9 @@ func (a *account) settle(q *request) {
 	m := &q.meter
 	out := q.output()
 	if q.status < 300 {
-		prompt := m.usage.prompt
+		prompt := q.believed(m.usage.prompt, 0, 1)
 		if prompt == 0 {
-			prompt = q.query.PromptTokens
+			prompt = int64(q.query.PromptTokens)
 		}
 		a.tokensIn.Add(uint64(prompt))
 		a.tokensOut.Add(uint64(out))

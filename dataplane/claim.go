@@ -89,18 +89,24 @@ func (q *request) output() int {
 	return int(q.believed(q.meter.tokens(), q.meter.bytes, max(q.fields.N, 1)))
 }
 
-// mostContext is what an engine has room for that does not say.
-const mostContext = 1 << 20
+const (
+	// usualContext is what an engine has room for that does not say.
+	usualContext = 1 << 20
+	// mostContext is more than any has: Llama 4 Scout's are ten million tokens.
+	mostContext = 16 << 20
+)
 
 // believed bounds what an engine says that it counted, for it may be wrong: a
 // token has a byte, or was never sent, for which the model's context is the bound.
 func (q *request) believed(tokens int, bytes int64, answers int) int64 {
-	if int64(tokens) <= bytes {
+	if tokens >= 0 && int64(tokens) <= bytes {
 		return int64(tokens)
 	}
-	context := mostContext
-	if i := q.decision.Instance; i != nil && i.Context() > 0 {
-		context = i.Context()
+	context := usualContext
+	if i := q.decision.Instance; i != nil {
+		if said := i.Context(); said > 0 {
+			context = min(said, mostContext)
+		}
 	}
 	return min(int64(tokens), max(bytes, int64(context)*int64(answers)))
 }

@@ -195,6 +195,16 @@ func (c *client) expire(deadline int64) {
 	}
 }
 
+// freshen takes back what an expiry did to the socket that came when what it was
+// for had just been done.
+func (c *client) freshen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.expired.Swap(false) && c.stop.Load() == stopNone {
+		c.conn.SetDeadline(time.Time{})
+	}
+}
+
 // unhang is the sweeper's call: an instance that hangs has the request, and no
 // byte of it has come. Another may have it, if there is one that can.
 func (c *client) unhang(i *scheduler.Instance) {
@@ -251,6 +261,7 @@ func (c *client) carry(up *engineConn) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.up = up
+	c.deadline.Store(0) // that of the try before would end this one
 	if up == nil {
 		c.waitsFor.Store(nil)
 		return nil

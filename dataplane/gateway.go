@@ -66,7 +66,7 @@ func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error)
 	g.mover = copyMover{g}
 	g.account.init(g.routes.all, cfg.Auth.Keys)
 	g.stations = newStations(g.newStation)
-	g.holder = &holder{sched: s, stations: g.stations.all, max: int64(cfg.Queue.MaxSize), line: scheduler.NewLine[*waiter](s)}
+	g.holder = &holder{sched: s, log: log, stations: g.stations.all, max: int64(cfg.Queue.MaxSize), line: scheduler.NewLine[*waiter](s)}
 	g.holder.bell.Init()
 	s.OnFree(g.holder.freed)
 	s.OnGone(g.left)

@@ -2,6 +2,8 @@ package dataplane
 
 import (
 	"cmp"
+	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +23,7 @@ import (
 // too many are left, the last of them is refused, who need not be the last to come.
 type holder struct {
 	sched    *scheduler.Scheduler
+	log      *slog.Logger
 	stations func() []*station
 	max      int64 // in line after every look
 
@@ -54,6 +57,7 @@ const (
 	bound     // decision says what became of it
 	cancelled // the client left, or its time is over
 	displaced // too many wait
+	faulty    // the decision failed inside the router
 )
 
 // enter puts a request in the line; nil when there is none, or too many come at
@@ -66,29 +70,30 @@ func (h *holder) enter(q *scheduler.Query, st *station, deadline int64) *waiter 
 	w := &waiter{query: *q, ticket: h.tickets.Add(1), deadline: deadline, station: st, done: make(chan struct{})}
 	w.query.ID, w.query.Model, w.query.Prefix = strings.Clone(q.ID), strings.Clone(q.Model), slices.Clone(q.Prefix)
 	st.pending.Add(1)
-	if !h.push(w) {
+	at := h.push(w)
+	if at == nil {
 		h.leave(w)
 		return nil
 	}
-	if st.gone.Load() { // it left the table before it was looked at
-		h.adopt(st)
+	if at.gone.Load() { // it left the table before it was looked at
+		h.adopt(at)
 	}
 	h.bell.Ring()
 	return w
 }
 
 // push takes the ring of the request's own station, or any other's with room:
-// which ring it was means nothing once it is in the line.
-func (h *holder) push(w *waiter) bool {
+// which ring it was means nothing once it is in the line. nil: all are full.
+func (h *holder) push(w *waiter) *station {
 	if w.station.ring.TryPush(w) {
-		return true
+		return w.station
 	}
 	for _, st := range h.stations() {
 		if st.ring.TryPush(w) {
-			return true
+			return st
 		}
 	}
-	return false
+	return nil
 }
 
 // leave is called once by whoever entered, when done with the waiter. The last one
@@ -211,10 +216,10 @@ func (o *orphans) all() []*station {
 	return slices.Clone(o.list)
 }
 
-// sift lets go of those where nobody waits: who comes there later adopts it
-// himself. The caller holds mu.
+// sift lets go of those where nobody waits, neither of their own nor for want of
+// room elsewhere: who comes there later adopts it himself. The caller holds mu.
 func (o *orphans) sift() {
-	o.list = slices.DeleteFunc(o.list, func(st *station) bool { return st.pending.Load() == 0 })
+	o.list = slices.DeleteFunc(o.list, func(st *station) bool { return st.pending.Load() == 0 && st.ring.Len() == 0 })
 	o.some.Store(len(o.list) > 0)
 }
 
@@ -244,6 +249,13 @@ func (h *holder) place(w *waiter, now int64, chance uint64) (d scheduler.Decisio
 	if w.state.Load() != waiting {
 		return d, true
 	}
+	defer func() { // one request's fault must not be the end of all
+		if p := recover(); p != nil {
+			h.log.Error("a request failed inside the router", "panic", p, "stack", string(debug.Stack()))
+			d, left = scheduler.Decision{}, true
+			w.end(faulty)
+		}
+	}()
 	w.query.Now, w.query.Rand = now, chance
 	d = h.sched.Pick(&w.query)
 	w.decision = d

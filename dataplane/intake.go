@@ -20,7 +20,7 @@ func (c *client) readHead() bool {
 	if c.in == nil {
 		c.in = getBuffer(minBuffer)
 	}
-	c.expired.Store(false)
+	c.freshen()
 	if c.r == c.w {
 		c.r, c.w = 0, 0
 		c.within(doingRead, c.g.cfg.Limits.IdleTimeout)

@@ -1,10 +1,12 @@
 package dataplane
 
 import (
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
+	"penstock/dataplane/ring"
 	"penstock/scheduler"
 )
 
@@ -149,5 +151,37 @@ func TestHolderLooksForOrphansForFree(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations a look", n)
+	}
+}
+
+// Who found no room in his own ring stands in another's, which its instance may
+// take along.
+func TestWaiterInTheRingOfALeaverIsNotLost(t *testing.T) {
+	s := newStations(func(i *scheduler.Instance) *station {
+		return &station{inst: i, warm: new(warm), ring: ring.New[*waiter](2)}
+	})
+	sched, err := scheduler.New(scheduler.DefaultConfig(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &holder{sched: sched, stations: s.all, max: 100, line: scheduler.NewLine[*waiter](sched)}
+	h.bell.Init()
+	own, leaver := new(scheduler.Instance), new(scheduler.Instance)
+	s.of(leaver)
+	at := s.of(own)
+	entered := 0
+	for s.look(leaver).ring.Len() == 0 {
+		if h.enter(new(scheduler.Query), at, int64(time.Second)) == nil {
+			t.Fatal("no room")
+		}
+		entered++
+	}
+	h.adopt(s.drop(leaver))
+	h.collect(0)
+	if h.line.Len() != entered {
+		t.Errorf("%d of %d who entered are in line", h.line.Len(), entered)
+	}
+	if n := len(h.orphans.all()); n != 0 {
+		t.Errorf("%d rings are looked after where nobody waits", n)
 	}
 }

@@ -35,6 +35,9 @@ type usage struct {
 	said                       bool // of the completion, that is
 }
 
+// mostTold bounds what many answers may add up to.
+const mostTold = 1 << 48
+
 // parts is the usage of one of several answers after the other, in one piece.
 type parts struct {
 	some         bool
@@ -43,7 +46,8 @@ type parts struct {
 }
 
 func (u *usage) add(v usage) {
-	u.prompt, u.completion, u.cached, u.said = u.prompt+v.prompt, u.completion+v.completion, u.cached+v.cached, u.said || v.said
+	u.prompt, u.completion, u.cached = min(u.prompt+v.prompt, mostTold), min(u.completion+v.completion, mostTold), min(u.cached+v.cached, mostTold)
+	u.said = u.said || v.said
 }
 
 // carryMost bounds what is kept of a line, and so a usage object in parts.

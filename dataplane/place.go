@@ -105,6 +105,8 @@ func (c *client) await() *refusal {
 		return refuseQueueTimeout // nobody reads it
 	case w.state.Load() == displaced:
 		return refuseQueueFull
+	case w.state.Load() == faulty:
+		return refuseInternal
 	case hopeless > 0 && deadline == hopeless:
 		return refuseLate(w.decision.TTFT)
 	}

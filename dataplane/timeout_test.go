@@ -122,3 +122,41 @@ func TestEngineThatNeverReadsALargeBodyDoesNotHangIt(t *testing.T) {
 		expect(t, resp, body, 200, "")
 	}
 }
+
+// notedConn counts the deadlines that it is given.
+type notedConn struct {
+	net.Conn
+	deadlines int
+}
+
+func (n *notedConn) SetDeadline(time.Time) error { n.deadlines++; return nil }
+
+func TestDeadlineOfATryDoesNotEndTheNext(t *testing.T) {
+	c := &client{}
+	if c.carry(&engineConn{Conn: &notedConn{}}) != nil {
+		t.Fatal("it was interrupted")
+	}
+	c.withinAt(0, doingEngine, 1000)
+	late := c.deadline.Load() // as the sweeper has read it
+	c.carry(nil)
+	second := &notedConn{}
+	c.carry(&engineConn{Conn: second})
+	c.expire(late)
+	if second.deadlines > 0 || c.expired.Load() {
+		t.Error("the second try was ended by the first's deadline, before it was asked for anything")
+	}
+}
+
+func TestExpiryThatCameLateDoesNotCutTheNextRequest(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	c := &client{g: &Gateway{start: time.Now()}, conn: near}
+	c.withinAt(0, doingRead, 1000)
+	c.expire(c.deadline.Load()) // the body had been read a moment before
+	c.freshen()
+	go far.Write([]byte("next"))
+	if n, err := near.Read(make([]byte, 8)); n != 4 {
+		t.Errorf("the next request's bytes: %d, %v", n, err)
+	}
+}

@@ -174,7 +174,43 @@ func TestAnAnswerIsChargedWhatItCanHave(t *testing.T) {
 func TestAMiscountIsNotBelievedOfAnUnknownContext(t *testing.T) {
 	q := new(request)
 	q.decision.Instance = new(scheduler.Instance)
-	if got := q.believed(1<<40, 100, 1); got != mostContext {
+	if got := q.believed(1<<40, 100, 1); got != usualContext {
 		t.Errorf("%d tokens are believed, want %d", got, mostContext)
 	}
+}
+
+func TestCountsThatNoEngineCanHaveOweNothing(t *testing.T) {
+	m := begun(false)
+	m.usage.add(usage{prompt: mostTold, completion: mostTold, said: true})
+	for range 1 << 16 {
+		m.usage.add(usage{prompt: 1 << 43, completion: 1 << 43})
+	}
+	q := &request{route: &route{}, started: true, meter: *m}
+	q.meter.good = true
+	q.fields.N = 1024
+	if prompt, output := q.used(); prompt < 0 || prompt > mostContext || output < 0 || output > 1024*mostContext {
+		t.Errorf("charged %d and %d tokens", prompt, output)
+	}
+}
+
+// A prompt that is longer than an engine has room for, which refuses it, is
+// forgotten, and its successors are served.
+func TestPromptLargerThanTheCacheIsOneRequestsAlone(t *testing.T) {
+	e := newEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		if b, _ := io.ReadAll(r.Body); len(b) > 40_000 {
+			http.Error(w, `{"error":{"message":"this model's maximum context length is 4096 tokens"}}`, 400)
+			return
+		}
+		ok(w, r)
+	})
+	e.say(calmMetrics + "vllm:generation_tokens_total 1\nvllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"1000\"} 1\n")
+	r := start(t, instances(e.url), func(_ *Config, s *scheduler.Config) { s.Policy = "predictive" })
+	i := r.sched.Instances()[0]
+	r.until("the engine's capacity", func() bool { return i.Status().KVCapacityTokens == 16000 })
+	for kb := 60; kb < 220; kb += 8 {
+		r.do(`{"model":"m","prompt":"` + strings.Repeat("word ", kb<<10/5) + `"}`)
+		resp, body := r.do(`{"model":"m","prompt":"hello"}`)
+		expect(t, resp, body, 200, "")
+	}
+	r.until("nothing to be in flight", func() bool { return i.Status().InFlight == 0 })
 }

@@ -17,7 +17,11 @@ var higress = policy{name: "higress", signals: []int{sigWaiting, sigKVUsage}, ch
 	if n := (bounds{queue: 5, usage: 0.8}).choose(q.Rand, c); n >= 0 {
 		return n, "shortest queue, then emptiest KV cache"
 	}
-	return unbounded.choose(q.Rand, c), "shortest queue: all are above the bounds"
+	if n := unbounded.choose(q.Rand, c); n >= 0 {
+		return n, "shortest queue: all are above the bounds"
+	}
+	// What was read of them has changed while it was compared.
+	return least(q.Rand, c, (*candidate).waiting), "shortest queue"
 }}
 
 // choose draws the bounds closer, first of the queue, then of the KV cache, and

@@ -1,6 +1,11 @@
 package scheduler
 
-import "testing"
+import (
+	"sync"
+	"testing"
+
+	"penstock/scheduler/engine"
+)
 
 func TestHigressTakesTheShortestThenTheEmptiest(t *testing.T) {
 	for _, test := range []struct {
@@ -26,4 +31,47 @@ func TestHigressTakesTheShortestThenTheEmptiest(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Counts change while they are compared: whoever would be chosen has more by then
+// than was the bound.
+func TestHigressChoosesWhateverChangesMeanwhile(t *testing.T) {
+	s := fleetOf(t, 4, "higress")
+	for _, i := range s.Instances() { // each does not say what waits, and has more than the bound
+		i.says(1, 0, func(r *engine.Reading) { r.Has = engine.HasKVUsage })
+		i.row.inFlight.Store(10)
+	}
+	var all, changes sync.WaitGroup
+	stop := make(chan struct{})
+	for _, i := range s.Instances() {
+		changes.Go(func() {
+			for n := int64(0); ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					i.row.inFlight.Store(10 + n%50)
+				}
+			}
+		})
+	}
+	for range 4 {
+		all.Go(func() {
+			q := Query{Model: "m", PromptTokens: 10, MaxTokens: 5, Rand: 1}
+			var c []candidate
+			for _, i := range s.Instances() {
+				c = append(c, candidate{inst: i})
+			}
+			for range 20_000 {
+				q.Rand = next(q.Rand)
+				if n, _ := higress.choose(&q, 0, c); n < 0 {
+					t.Error("nobody was chosen")
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(stop)
+	changes.Wait()
 }

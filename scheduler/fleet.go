@@ -163,7 +163,7 @@ func (s *Scheduler) keep(i *Instance) {
 func (s *Scheduler) departed(i *Instance) bool {
 	s.fleet.mu.Lock()
 	defer s.fleet.mu.Unlock()
-	if !i.Leaving() {
+	if !i.Leaving() || i.row.inFlight.Load() > 0 { // it was wanted again, for a while at least
 		return false
 	}
 	s.depart(i)

@@ -359,3 +359,52 @@ func TestPromptThatCannotFitGoesToALargerWindow(t *testing.T) {
 	f(1800, "map[b:true c:true]")
 	f(100_000, "map[b:true c:true]") // too long for all who say: the largest may say so
 }
+
+// The keeper saw nothing in flight; then the instance was wanted again, got a
+// request, and was not wanted any more.
+func TestInstanceWithARequestDoesNotGo(t *testing.T) {
+	s := fleetOf(t, 2, "round-robin")
+	i := s.Instances()[0]
+	i.kept = true
+	both := []InstanceConfig{{URL: "http://127.0.0.1:1000", Name: "a"}, {URL: "http://127.0.0.1:1001", Name: "b"}}
+	set := func(list []InstanceConfig) {
+		t.Helper()
+		if err := s.Set(firstSource, list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(both[1:])
+	set(both)
+	q := ask("m")
+	q.Only = i
+	d := pick(t, s, q)
+	set(both[1:])
+	if s.departed(i) {
+		t.Error("it is gone, with a request in it")
+	}
+	d.Reservation.End()
+	if !s.departed(i) {
+		t.Error("it stays, with nothing in it")
+	}
+}
+
+// A failure may be told of an instance that is gone: its place in the index is
+// another's by then.
+func TestFailureOfOneThatIsGoneForgetsNothingOfOthers(t *testing.T) {
+	s := fleetOf(t, 1, "predictive")
+	gone := s.Instances()[0]
+	for _, list := range [][]InstanceConfig{{{URL: "http://127.0.0.1:2000", Name: "z"}}, {{URL: "http://127.0.0.1:2000", Name: "z"}, {URL: "http://127.0.0.1:2001", Name: "y"}}} {
+		if err := s.Set(firstSource, list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, i := range s.Instances() {
+		s.cached.Insert(i.slot, []uint64{1, 3, 5})
+	}
+	gone.Failed(Refused, "connection refused")
+	for _, i := range s.Instances() {
+		if n := s.cached.Len(i.slot); n != 3 {
+			t.Errorf("%s has %d of 3 blocks", i.Name, n)
+		}
+	}
+}

@@ -38,5 +38,5 @@ func (i *Instance) known() int64 {
 		return limit
 	}
 	seen := max(i.said.known.Load(), i.row.streams.Load())
-	return max(seen+seen/4, leastKnown)
+	return max(seen+min(seen, mostRequests)/4, leastKnown)
 }

@@ -177,8 +177,8 @@ func (i *Instance) eject(f Failure, evidence string) {
 	i.ejected[f].Add(1)
 	i.health.flaps++
 	i.health.why.Store(uint32(f))
-	i.doubt()         // what it said before it went means nothing when it is back
-	if f == Refused { // the process has gone, and its cache
+	i.doubt()                           // what it said before it went means nothing when it is back
+	if f == Refused && !i.health.gone { // the process has gone, and its cache, which was given to another if it left
 		i.lost()
 	}
 	i.become(Ejected, evidence)

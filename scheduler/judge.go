@@ -91,7 +91,7 @@ func (j *judge) heard(i *Instance, r *engine.Reading, streams int64, now time.Ti
 		j.still = now.Sub(j.tokensAt) >= proofTime && j.readEnded-j.ended >= proofs && j.readMoved-j.moved >= movesProven
 	}
 	j.readMoved, j.readEnded = moved, ended
-	switch inIt := int64(r.Running) + int64(r.Waiting); {
+	switch inIt := requests(r.Running) + requests(r.Waiting); {
 	case streams < leastStreams || inIt >= streams/4:
 		j.lies = 0
 	case int64(moved-j.lastMoved) >= streams: // they do go on

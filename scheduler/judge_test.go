@@ -186,3 +186,17 @@ func TestQueueThatStandsStillDoesNotFillAnInstanceForEver(t *testing.T) {
 		}
 	})
 }
+
+func TestCountBeyondAllIntegersIsNotNegative(t *testing.T) {
+	for _, policy := range Policies() {
+		s := fleetOf(t, 1, policy)
+		i := s.Instances()[0]
+		d := pick(t, s, ask("m"))
+		i.says(0, 0, func(r *engine.Reading) { r.Running, r.Waiting = 2e19, 3e19 })
+		if n := i.load(1).requests; n < 0 || n > 4*mostRequests {
+			t.Errorf("%s: %d requests in it", policy, n)
+		}
+		s.Pick(ask("m"))
+		d.Reservation.End()
+	}
+}

@@ -104,7 +104,7 @@ func (k *keeper) run(ctx context.Context) {
 		case <-k.inst.kick:
 			k.kicked(time.Now())
 		}
-		if k.inst.Leaving() && k.inst.row.inFlight.Load() == 0 && k.sched.departed(k.inst) {
+		if k.inst.Leaving() && k.sched.departed(k.inst) {
 			return
 		}
 		k.visit(ctx)

@@ -52,7 +52,13 @@ const sharedEvery = 64
 // the median of the others, or all together for one, lest the first that is
 // known to be quick gets everything. And what was learned of one that gets
 // nothing grows old: it may be slow no more, and only a request can tell.
+//
+// Of two who compare at a time one does: the older must not have the last word.
 func (s *Scheduler) share(now int64) {
+	if !s.sharing.TryLock() {
+		return
+	}
+	defer s.sharing.Unlock()
 	var known, others []*Instance // asked once: requests make one known at any time
 	var own []predict.Rates
 	var answers, context float64

@@ -46,7 +46,7 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 	// A tie counts like a block in the cache: enough among equals.
 	c.fresh = atMost(atLeast(prompt-c.found*i.trust.share()-float64(c.ties)*usualBlock, leastFresh), atLeast(prompt, 1))
 	answers, context := float64(w.answers.Load()), float64(w.context.Load())
-	foreign, waiting := heard.now(&c.load, given-i.said.given.Load())
+	foreign, waiting := heard.now(&c.load, newer(given, i.said.given.Load()))
 	answers += foreign
 	context += foreign * (others.fresh + others.output/2)
 	left := float64(i.row.decode.Load()) + foreign*others.output/2
@@ -98,6 +98,14 @@ func (c *candidate) lost(q *Query) float64 {
 	w := &c.inst.row.work
 	found, computed := float64(w.found.Load()), float64(w.computed.Load())
 	return atMost(evicted, c.fresh) * found / atLeast(found+computed, 1)
+}
+
+// newer is how much one count is ahead of another that was read later.
+func newer(a, b uint64) uint64 {
+	if a < b {
+		return 0
+	}
+	return a - b
 }
 
 // crowding is how much longer those to come wait, for each unit that the share

@@ -8,10 +8,14 @@ const mostUsage = 1e6
 // mostRequests bounds what an engine may say that it has.
 const mostRequests = 1 << 16
 
+// requests is a number of them as an engine says it: what it adds up of many
+// series may be more than an integer holds.
+func requests(v float64) int64 { return int64(min(v, mostRequests)) }
+
 // report publishes what the engine said, but for which of it is believed. before
 // and ended are our account's words of when it was asked.
 func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
-	running, waiting := min(int64(r.Running), mostRequests), min(int64(r.Waiting), mostRequests)
+	running, waiting := requests(r.Running), requests(r.Waiting)
 	mine := max(before, i.row.inFlight.Load())
 	i.said.running.Store(running)
 	i.said.waiting.Store(waiting)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,8 @@ type Scheduler struct {
 
 	firsts     atomic.Uint64 // tokens learned from
 	ttftErrors predict.Errors
-	patience   float64 // how many gaps between tokens are as bad as one as long before the first
+	sharing    sync.Mutex // of the comparison of instances
+	patience   float64    // how many gaps between tokens are as bad as one as long before the first
 	service    service
 
 	records   *record.Ring // nil: nobody looks back

@@ -41,24 +41,16 @@ type cache struct {
 // block that it added; 0: none.
 func (c *cache) insert(chain []uint64) (added uint64) {
 	limit := int(c.limit.Load())
-	for Units(chain, len(chain)) > limit {
-		chain = chain[:len(chain)-1]
-	}
+	chain = head(chain, limit)
 	if c.inserts++; c.inserts == 0 {
 		c.inserts = 1 // 0 is of no insert
 	}
 	have := c.seen.Load().depth(chain)
-	c.reserve(Units(chain, len(chain)) - Units(chain, have))
+	c.reserve(sum(chain[have:]))
 	last, t := c.touch(chain[:have]), c.seen.Load()
 	for _, h := range chain[have:] {
 		for int(c.count.Load())+size(h) > limit {
-			n := c.oldest()
-			// This chain's are newer, and fewer than the limit: unless it is none of
-			// Chain's, and larger than Units says.
-			if n == 0 || n == last {
-				return added
-			}
-			c.drop(n)
+			c.drop(c.oldest()) // none of this chain: those are newer, and have no more than the limit
 		}
 		if last = c.add(t, h, last, c.inserts); last == 0 {
 			break

@@ -64,12 +64,31 @@ func Blocks(bytes int) int {
 // Fine is a hash as one of a block of BlockBytes.
 func Fine(h uint64) uint64 { return h &^ coarseMark }
 
-// Units is how many BlockBytes the first n blocks of a chain have.
+// Units is how many BlockBytes the first n blocks of a prompt's chain have.
 func Units(chain []uint64, n int) int {
 	if n <= fineBlocks || size(chain[n-1]) == 1 {
 		return n
 	}
 	return fineBlocks + (n-fineBlocks)*coarse
+}
+
+// sum is how many BlockBytes any blocks have: those of an answer, behind a long
+// prompt's, are fine again.
+func sum(blocks []uint64) (n int) {
+	for _, h := range blocks {
+		n += size(h)
+	}
+	return n
+}
+
+// head is as much of a chain as has no more than most BlockBytes.
+func head(chain []uint64, most int) []uint64 {
+	for i, h := range chain {
+		if most -= size(h); most < 0 {
+			return chain[:i]
+		}
+	}
+	return chain
 }
 
 // size is how many BlockBytes a block has.

@@ -91,23 +91,3 @@ func TestLongTextsHaveCoarseBlocks(t *testing.T) {
 		}
 	}
 }
-
-// Hashes that are no text's say of themselves that they are larger than their
-// places in the chain are: the index must not lose itself over that.
-func TestChainOfNoTextIsNoEndlessLoop(t *testing.T) {
-	x := New(1<<20, 1)
-	s, err := x.Open(fineBlocks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range 100 {
-		var chain []uint64
-		for i := range fineBlocks / 2 {
-			chain = append(chain, uint64(n*fineBlocks+i+1)*0x9e3779b97f4a7c15|coarseMark)
-		}
-		x.Undo(x.Insert(s, chain))
-	}
-	if n := x.Len(s); n > fineBlocks {
-		t.Errorf("%d blocks, with room for %d", n, fineBlocks)
-	}
-}

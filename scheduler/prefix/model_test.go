@@ -20,7 +20,7 @@ type modelBlock struct {
 func (m *model) insert(chain []uint64) int {
 	m.inserts++
 	parent := uint64(0)
-	for Units(chain, len(chain)) > m.limit {
+	for sum(chain) > m.limit {
 		chain = chain[:len(chain)-1]
 	}
 	for _, h := range chain {
@@ -92,6 +92,17 @@ func fork(trunk, at, branch, blocks int) []uint64 {
 	return chain
 }
 
+// mixed makes some blocks coarse, with fine ones before and behind, as a long
+// prompt and its answer have them.
+func mixed(chain []uint64) []uint64 {
+	for i := range chain {
+		if i%8 > 4 {
+			chain[i] |= coarseMark
+		}
+	}
+	return chain
+}
+
 // undoable is an insert that may be taken back.
 type undoable struct {
 	added Added
@@ -139,7 +150,7 @@ func (p *pair) do(op, which, a, b byte) {
 	s, m := p.slots[i], p.models[i]
 	switch op % 16 {
 	default:
-		chain := fork(int(which)/16%2, int(a%16)*4, int(b%4), int(a%16)*4+int(b/4))
+		chain := mixed(fork(int(which)/16%2, int(a%16)*4, int(b%4), int(a%16)*4+int(b/4)))
 		p.done = append(p.done, undoable{p.x.Insert(s, chain), m, m.insert(chain)})
 		p.check(chain)
 	case 8, 9, 10:
@@ -175,7 +186,7 @@ func (p *pair) check(chain []uint64) {
 	p.x.Match(chain, p.slots, into)
 	for i, s := range p.slots {
 		m, c := p.models[i], &p.x.caches[s]
-		if got, want := p.x.Len(s), len(m.blocks); got != want {
+		if got, want := p.x.Len(s), m.count(); got != want {
 			p.tb.Fatalf("slot %d has %d blocks, want %d", s, got, want)
 		}
 		if got, want := int(into[i]), m.depth(chain); got != want {
