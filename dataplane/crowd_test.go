@@ -113,9 +113,9 @@ func TestTheLineIsNeverLongerThanItMayBe(t *testing.T) {
 	stay, leave := make([]*waiter, crowd), make([]*waiter, crowd)
 	var all sync.WaitGroup
 	for n := range crowd {
-		all.Go(func() { stay[n] = h.enter(&scheduler.Query{Model: "m", Priority: n, Key: n % 7}, st, 0) })
+		all.Go(func() { stay[n] = h.enter(&scheduler.Query{Model: "m", Priority: n, Key: n % 7}, st, 0, 0) })
 		all.Go(func() {
-			leave[n] = h.enter(&scheduler.Query{Model: "m", Priority: -1 - n, Key: n % 7}, st, 0)
+			leave[n] = h.enter(&scheduler.Query{Model: "m", Priority: -1 - n, Key: n % 7}, st, 0, 0)
 			leave[n].cancel()
 			h.leave(leave[n])
 		})
@@ -143,7 +143,7 @@ func TestTheLineIsNeverLongerThanItMayBe(t *testing.T) {
 // What the last one in line was to wait for is forgotten as it leaves.
 func TestAnEmptyLineIsLookedAtOnceMore(t *testing.T) {
 	h, st := busy(t, 3)
-	a, b := h.enter(&scheduler.Query{Model: "m"}, st, 0), h.enter(&scheduler.Query{Model: "m"}, st, 0)
+	a, b := h.enter(&scheduler.Query{Model: "m"}, st, 0, 0), h.enter(&scheduler.Query{Model: "m"}, st, 0, 0)
 	h.look(1, rand.Uint64)
 	h.bell.Sleep() // rung by who came
 	for n, w := range []*waiter{a, b} {

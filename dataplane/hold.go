@@ -38,6 +38,7 @@ type holder struct {
 	line *scheduler.Line[*waiter] // run's own
 	new  []*waiter                // of the rings, run's own
 	ttft float64                  // predicted for whoever was asked for last; run's own
+	told int64                    // when those who will be late were last let go; run's own
 }
 
 // waiter is one held request, as the holder sees it. It has its own copy of
@@ -46,6 +47,7 @@ type waiter struct {
 	query    scheduler.Query
 	ticket   uint64
 	deadline int64 // on the gateway's clock, 0: none
+	promised int64 // likewise, by when the first token is to come
 	station  *station
 	state    atomic.Uint32
 	decision scheduler.Decision // the last; the holder's until it has closed done
@@ -58,16 +60,17 @@ const (
 	cancelled // the client left, or its time is over
 	displaced // too many wait
 	faulty    // the decision failed inside the router
+	belated   // its turn comes too late for what was promised
 )
 
 // enter puts a request in the line; nil when there is none, or too many come at
 // once.
-func (h *holder) enter(q *scheduler.Query, st *station, deadline int64) *waiter {
+func (h *holder) enter(q *scheduler.Query, st *station, deadline, promised int64) *waiter {
 	if h.max == 0 {
 		return nil
 	}
 	h.count.Add(1)
-	w := &waiter{query: *q, ticket: h.tickets.Add(1), deadline: deadline, station: st, done: make(chan struct{})}
+	w := &waiter{query: *q, ticket: h.tickets.Add(1), deadline: deadline, promised: promised, station: st, done: make(chan struct{})}
 	w.query.ID, w.query.Model, w.query.Prefix = strings.Clone(q.ID), strings.Clone(q.Model), slices.Clone(q.Prefix)
 	st.pending.Add(1)
 	at := h.push(w)
@@ -137,6 +140,7 @@ func (h *holder) run(stop <-chan struct{}, now func() int64, random func() uint6
 // something changed, which nobody tells while the line is empty.
 func (h *holder) look(now int64, random func() uint64) {
 	h.prune(now)
+	h.release(now)
 	changed := h.changed.Swap(false) || h.line.Len() == 0
 	h.collect(now)
 	place := func(w *waiter) (scheduler.Decision, bool) { return h.place(w, now, random()) }
@@ -241,6 +245,24 @@ func (h *holder) prune(now int64) {
 			w.cancel()
 		}
 		return w.state.Load() != waiting
+	})
+}
+
+// releaseEvery is how often who will be late is looked for.
+const releaseEvery = int64(sweepEvery)
+
+// release lets go whose turn will come too late, as the line moves: what is held
+// for somebody who is refused in the end makes others late too.
+func (h *holder) release(now int64) {
+	if now-h.told < releaseEvery {
+		return
+	}
+	h.told = now
+	h.line.Wait(now, func(w *waiter, wait float64) {
+		if w.promised != 0 && w.state.Load() == waiting && float64(w.promised-now) < wait*1e9 {
+			w.decision.TTFT = wait
+			w.end(belated)
+		}
 	})
 }
 

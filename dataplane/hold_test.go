@@ -2,13 +2,16 @@ package dataplane
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"penstock/dataplane/ring"
 	"penstock/scheduler"
+	eng "penstock/scheduler/engine"
 )
 
 // gated is an engine that takes requests one by one: each tells its prompt and
@@ -172,4 +175,47 @@ func TestFullLineOfOneModelDoesNotRefuseAnother(t *testing.T) {
 	resp, body = r.do(`{"model":"n","prompt":"hello"}`)
 	expect(t, resp, body, 200, "")
 	close(release)
+}
+
+// Who stands too far behind for what was promised is let go when the line's pace
+// is known, and not when the promised time is over.
+func TestWhoStandsTooFarBehindIsLetGoAtOnce(t *testing.T) {
+	cfg := scheduler.DefaultConfig()
+	cfg.Policy, cfg.Instances = "predictive", one(instances("http://127.0.0.1:1"))
+	sched, err := scheduler.New(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := sched.Instances()[0]
+	sched.Serves(i, []eng.Model{{ID: "m"}})
+	sched.Tell(i, &eng.Reading{Kind: eng.VLLM})
+	s := newStations(func(i *scheduler.Instance) *station {
+		return &station{inst: i, warm: new(warm), ring: ring.New[*waiter](128)}
+	})
+	h := &holder{sched: sched, stations: s.all, max: 1000, line: scheduler.NewLine[*waiter](sched)}
+	h.bell.Init()
+	now := int64(time.Second)
+	look := func() { h.look(now, func() uint64 { return 1 }) }
+	const promised = int64(2 * time.Second)
+	var line []*waiter
+	for range 100 {
+		q := &scheduler.Query{Model: "m", MaxTokens: 1, PromptTokens: 16, Arrived: now, Held: now}
+		line = append(line, h.enter(q, s.of(i), 0, now+promised))
+	}
+	for n := range 12 { // ten a second
+		look()
+		if line[n].state.Load() != bound {
+			t.Fatalf("number %d was not given away", n)
+		}
+		line[n].decision.Reservation.End()
+		h.freed()
+		now += int64(100 * time.Millisecond)
+	}
+	look()
+	if line[99].state.Load() != belated || line[99].decision.TTFT < 5 {
+		t.Errorf("the last is in state %d, and would wait %v s", line[99].state.Load(), line[99].decision.TTFT)
+	}
+	if line[15].state.Load() != waiting {
+		t.Errorf("the next but few is in state %d", line[15].state.Load())
+	}
 }

@@ -135,7 +135,7 @@ func TestInstanceThatLeftGetsNoStationAgain(t *testing.T) {
 	if st.warm.pop() != nil {
 		t.Error("it keeps a connection that nobody would close")
 	}
-	w := r.g.holder.enter(&scheduler.Query{Model: "m"}, st, 0) // who waits there is found all the same
+	w := r.g.holder.enter(&scheduler.Query{Model: "m"}, st, 0, 0) // who waits there is found all the same
 	r.wait(w.done, "the holder to see who waits")
 	if d := w.decision; w.state.Load() != bound || d.Verdict != scheduler.NoInstance {
 		t.Errorf("state %d, verdict %d", w.state.Load(), d.Verdict)
@@ -171,7 +171,7 @@ func TestWaiterInTheRingOfALeaverIsNotLost(t *testing.T) {
 	at := s.of(own)
 	entered := 0
 	for s.look(leaver).ring.Len() == 0 {
-		if h.enter(new(scheduler.Query), at, int64(time.Second)) == nil {
+		if h.enter(new(scheduler.Query), at, int64(time.Second), 0) == nil {
 			t.Fatal("no room")
 		}
 		entered++

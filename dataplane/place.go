@@ -83,7 +83,7 @@ func (c *client) await() *refusal {
 		}
 	}
 	q.query.Held = start
-	w := h.enter(&q.query, c.g.stations.of(q.decision.Instance), deadline)
+	w := h.enter(&q.query, c.g.stations.of(q.decision.Instance), deadline, hopeless)
 	if w == nil {
 		return refuseQueueFull
 	}
@@ -107,7 +107,7 @@ func (c *client) await() *refusal {
 		return refuseQueueFull
 	case w.state.Load() == faulty:
 		return refuseInternal
-	case hopeless > 0 && deadline == hopeless:
+	case w.state.Load() == belated, hopeless > 0 && deadline == hopeless:
 		return refuseLate(w.decision.TTFT)
 	}
 	return refuseQueueTimeout

@@ -26,7 +26,7 @@ func TestInstanceThatLeftIsForgotten(t *testing.T) {
 	}
 	idle, asked := new(scheduler.Instance), new(scheduler.Instance)
 	s.of(idle)
-	w := h.enter(new(scheduler.Query), s.of(asked), 0)
+	w := h.enter(new(scheduler.Query), s.of(asked), 0, 0)
 	f(3, 0)
 	h.adopt(s.drop(idle)) // nobody waits there, and nobody looks after the line
 	f(2, 0)

@@ -18,21 +18,23 @@ func stays(t *testing.T, s *Scheduler, n int, query func() *Query) {
 		if d.Instance != first {
 			t.Fatalf("%s, after %s: %s", d.Instance.Name, first.Name, d.Reason)
 		}
-		d.Reservation.FirstByte(1)
+		d.Reservation.FirstByte(d.Reservation.at + 3e8)
 		d.Reservation.End()
 	}
 }
 
 func TestASessionStaysWhereItIsAmongEquals(t *testing.T) {
-	s := speeds(t, fast, fast, fast, fast, fast, fast)
-	n := 0
-	for session := uint64(1); session < 6; session++ {
-		stays(t, s, 5, func() *Query {
-			n++
-			q := prompt(string(rune('a'+n)), 200)
-			q.Session = session
-			return q
-		})
+	for _, tokens := range []int{5, 200, 1300} { // short and long, one every four seconds
+		s := speeds(t, fast, fast, fast, fast, fast, fast)
+		n := 0
+		for session := uint64(1); session < 6; session++ {
+			stays(t, s, 12, func() *Query {
+				n++
+				q := prompt(string(rune('a'+n)), tokens)
+				q.Session, q.Now = session, int64(n)*4e9
+				return q
+			})
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ func (s *Scheduler) Foresee(i *Instance, now int64) float64 {
 	}
 	others := s.usual()
 	c := candidate{inst: i, load: i.load(s.requestTokens())}
-	c.full = i.full()
+	c.full, c.crowded = i.full(), i.crowded()
 	c.foresee(&Query{PromptTokens: int(others.fresh), MaxTokens: -1, Now: now}, others.output, s.patience, others, &rumour{}, 0)
 	return c.ttft
 }

@@ -29,6 +29,12 @@ func (i *Instance) full() bool {
 	return mine+i.said.foreign.Load() > i.known()
 }
 
+// crowded says whether it runs as many as it can: another would wait inside.
+func (i *Instance) crowded() bool {
+	limit := i.said.limit.Load()
+	return limit > 0 && i.row.inFlight.Load()+i.said.foreign.Load() >= limit
+}
+
 // known is how many requests the instance is known to run at once: its limit
 // where it says one; else what it has room for, the most it was seen to run with none waiting, or what streams to us
 // this moment. The most seen counts a quarter more, else it could never rise

@@ -48,6 +48,7 @@ type Instance struct {
 	ring        *ring // its places, for chwbl
 	sized       int64 // the KV capacity that it was given in the index, in tokens; the keeper's
 	cacheSaid   evidence
+	ceiling     ceiling     // the keeper's
 	tellsCached atomic.Bool // in the usage of its answers
 
 	signals  [signalCount]signal

@@ -248,6 +248,7 @@ func (k *keeper) scrape(ctx context.Context) {
 	k.scrapeAt = now.Add(jitter(k.pace.interval()))
 	if k.reading.GenerationTokens < tokens { // it was restarted
 		i.said.known.Store(0)
+		i.ceiling = ceiling{}
 		k.sched.cached.Clear(i.slot)
 		k.modelsAt = now
 	}

@@ -14,6 +14,7 @@ type Line[T any] struct {
 	full    []class // no instance takes them now, of this pass
 	crammed []class // nor without waiting for a better place
 	cut     bool    // the last pass did not come to the end
+	pace    throughput
 }
 
 // mostLooks bounds a pass: how many are asked for, and still wait.
@@ -33,6 +34,9 @@ func (l *Line[T]) Add(item T, q *Query, now int64) {
 	t := l.tenant(owner{q.Key, q.Priority}, class{q.Model, q.Only, q.Tried})
 	if l.many[t.owner] == 0 {
 		l.sched.service.lift(q.Key, l.floor(t))
+	}
+	if l.len == 0 {
+		l.pace.stand(now)
 	}
 	t.line = append(t.line, held[T]{item: item, since: now})
 	l.many[t.owner]++
@@ -165,6 +169,7 @@ func (l *Line[T]) ask(t *tenant[T], now int64, place func(T) (Decision, bool)) (
 	}
 	if d.Verdict == Picked {
 		t.served = now
+		l.pace.serve(now)
 	}
 	return d, left
 }

@@ -28,6 +28,11 @@ type outlook struct {
 // leastFresh is what an engine computes of a prompt that it has whole: a block.
 const leastFresh = 16
 
+// tie is how many tokens to compute it is worth that a session or an adapter was
+// there lately: more than what tells equals apart that are all but idle, less
+// than a place in a queue.
+const tie = 512
+
 // onePrompt is a prompt in the account of those without a first byte.
 const onePrompt = 1024
 
@@ -43,8 +48,7 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 	rates, w := i.rates.Load(), &i.row.work
 	prompt := float64(q.PromptTokens)
 	c.found = atMost(float64(int(c.blocks)*q.BlockTokens), prompt)
-	// A tie counts like a block in the cache: enough among equals.
-	c.fresh = atMost(atLeast(prompt-c.found*i.trust.share()-float64(c.ties)*usualBlock, leastFresh), atLeast(prompt, 1))
+	c.fresh = atMost(atLeast(prompt-c.found*i.trust.share(), leastFresh), atLeast(prompt, 1))
 	answers, context := float64(w.answers.Load()), float64(w.context.Load())
 	foreign, waiting := heard.now(&c.load, newer(given, i.said.given.Load()))
 	answers += foreign
@@ -67,7 +71,7 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 		if over := used + atMost(c.fresh+output, size) - size; over > 0 {
 			c.short = over / atLeast(used, 1) * left / answers * c.step
 		}
-		if c.full {
+		if c.full || c.crowded {
 			c.short = atLeast(c.short, left/answers*c.step/answers)
 		}
 	}
@@ -85,7 +89,7 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 		later += arrivals * (c.fresh + output/2) / size * held * crowding(share, answers/share, held)
 	}
 	lost := c.lost(q) * rates.Token
-	c.cost = c.ttft + patience*(gap+harm) + later + lost*(1+patience*slowed)
+	c.cost = c.ttft + patience*(gap+harm) + later + lost*(1+patience*slowed) - float64(c.ties)*tie*rates.Token
 }
 
 // lost is how many tokens are computed again some day because the request takes

@@ -19,13 +19,14 @@ type policy struct {
 // candidate is an instance that could take the request, with its load as it was
 // when the decision began.
 type candidate struct {
-	inst   *Instance
-	load   load
-	depth  int32 // leading blocks of the prompt that it has
-	blocks int32 // of BlockBytes each
-	size   int32 // blocks that it has in all
-	most   int32 // of them that it has room for; 0: not asked
-	ties   int32 // what else draws the request there
+	inst    *Instance
+	load    load
+	depth   int32 // leading blocks of the prompt that it has
+	blocks  int32 // of BlockBytes each
+	size    int32 // blocks that it has in all
+	most    int32 // of them that it has room for; 0: not asked
+	ties    int32 // what else draws the request there
+	crowded bool  // it runs as many requests as it can
 	outlook
 }
 

@@ -1,6 +1,10 @@
 package scheduler
 
-import "penstock/scheduler/engine"
+import (
+	"cmp"
+
+	"penstock/scheduler/engine"
+)
 
 // mostUsage bounds a usage that is none.
 const mostUsage = 1e6
@@ -26,7 +30,8 @@ func (i *Instance) report(r *engine.Reading, before int64, ended uint64) {
 	i.said.ended.Store(ended)
 	i.said.kept.Store(i.row.work.kept.Load())
 	i.said.tokens.Store(r.PromptTokens + r.GenerationTokens)
-	i.said.limit.Store(int64(r.Limit))
+	i.ceiling.heard(running, waiting, usage, i.row.streams.Load(), ended, r.At)
+	i.said.limit.Store(cmp.Or(int64(r.Limit), i.ceiling.limit))
 	if waiting == 0 {
 		i.said.known.Store(max(i.said.known.Load(), running, i.stated(r)))
 	}

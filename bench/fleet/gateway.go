@@ -93,6 +93,7 @@ func (r *run) place(g *gateway, c *call) scheduler.Decision {
 func (r *run) serve(g *gateway) {
 	g.freed = false
 	if r.Shed {
+		g.line.Wait(int64(r.now), func(c *call, wait float64) { c.wait = wait })
 		g.line.Prune(func(c *call) bool { return r.late(c) })
 	}
 	g.line.Serve(int64(r.now), func(c *call) (scheduler.Decision, bool) {
@@ -112,9 +113,11 @@ func (r *run) serve(g *gateway) {
 	})
 }
 
-// late refuses one that has waited for as long as its first token may take.
+// late refuses one that has waited for as long as its first token may take, or
+// will have when it is its turn.
 func (r *run) late(c *call) bool {
-	if r.now-c.arrived <= Objective.TTFT || c.tries > 0 {
+	turn := r.now - c.arrived + time.Duration(c.wait*float64(time.Second))
+	if turn <= Objective.TTFT || c.tries > 0 {
 		return false
 	}
 	r.held--
