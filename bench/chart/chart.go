@@ -29,8 +29,10 @@ type Chart struct {
 	Title, X string // of the picture, and of its horizontal axis
 	LogX     bool
 	LogY     bool // figures far apart; else the axis begins with 0
-	Dots     bool // at each point
+	Dots     bool // at each point, and its figure under the axis
 	Lines    []plotter.XYs
+
+	Y func(float64) string // writes a figure of the vertical axis; nil: bare
 }
 
 // paints are Okabe and Ito's colours, which the colour-blind can tell apart, and
@@ -68,6 +70,10 @@ func Stroke(n int) template.CSS {
 // least is what a logarithm's axis begins with.
 const least = 1e-3
 
+// margin is free at the left and the right: a browser's letters may be wider
+// than those that the library measures.
+const margin = vg.Length(10)
+
 // SVG draws the chart, as an element of a page.
 func (c *Chart) SVG() (template.HTML, error) {
 	p, err := c.plot()
@@ -75,7 +81,7 @@ func (c *Chart) SVG() (template.HTML, error) {
 		return "", err
 	}
 	canvas := vgsvg.New(vg.Points(330), vg.Points(230))
-	p.Draw(draw.New(canvas))
+	p.Draw(draw.Crop(draw.New(canvas), margin, -margin, 0, 0))
 	var out bytes.Buffer
 	if _, err := canvas.WriteTo(&out); err != nil {
 		return "", err
@@ -86,19 +92,11 @@ func (c *Chart) SVG() (template.HTML, error) {
 
 func (c *Chart) plot() (*plot.Plot, error) {
 	p := plot.New()
-	p.Title.Text, p.X.Label.Text = c.Title, c.X
+	p.Title.Text, p.X.Label.Text = scaled(c.Title, c.LogY), scaled(c.X, c.LogX)
 	for _, f := range []*font.Font{&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font} {
 		f.Variant = "Sans"
 	}
 	p.Add(plotter.NewGrid())
-	if c.LogX {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	}
-	if c.LogY {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	} else {
-		p.Y.Min = 0
-	}
 	for n, xys := range c.Lines {
 		if len(xys) == 0 {
 			continue
@@ -113,24 +111,39 @@ func (c *Chart) plot() (*plot.Plot, error) {
 			p.Add(points)
 		}
 	}
-	if c.LogX {
-		widen(&p.X)
-	}
-	if c.LogY {
-		widen(&p.Y)
-	}
+	c.scale(p)
 	return p, nil
 }
 
-// widen gives a logarithm's axis of one value, or of none, a width. The library
-// would add 1 to both sides, and there is no logarithm of what is then below it.
-func widen(a *plot.Axis) {
+// scale gives the axes their ends and their numbers, after all lines are there.
+func (c *Chart) scale(p *plot.Plot) {
+	write := func(v float64) string { return c.write(v) + " " } // or a wider letter would touch the tick
 	switch {
-	case a.Min > a.Max: // no points
-		a.Min, a.Max = 1, 10
-	case a.Min == a.Max:
-		a.Min, a.Max = a.Min/2, a.Max*2
+	case c.LogX:
+		scaleLog(&p.X, plain)
+	case c.Dots:
+		scaleUnder(&p.X, c.Lines)
 	}
+	if c.LogY {
+		scaleLog(&p.Y, write)
+	} else {
+		scaleFromZero(&p.Y, write)
+	}
+}
+
+func (c *Chart) write(v float64) string {
+	if c.Y == nil {
+		return plain(v)
+	}
+	return c.Y(v)
+}
+
+// scaled says of a heading that its axis is a logarithm's.
+func scaled(heading string, log bool) string {
+	if log {
+		return heading + " (log scale)"
+	}
+	return heading
 }
 
 // shown is a line as its axes can show it.

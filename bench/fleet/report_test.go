@@ -36,16 +36,16 @@ func TestSweep(t *testing.T) {
 		t.Errorf("one run at a time gives something else: %v", err)
 	}
 	var text bytes.Buffer
-	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "round-robin") || strings.Count(text.String(), "\n") != 10 {
+	if err := r.WriteText(&text, 0); err != nil || !strings.Contains(text.String(), "round-robin") || strings.Count(text.String(), "\n") != 12 {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 	b, _ := json.Marshal(r)
-	for _, key := range []string{`"workload":"w12"`, `"instances":5`, `"profile":"7b-a10"`, `"slo":{`, `"goodput_rps":`, `"prefix_hit_rate":`, `"imbalance":`, `"p99":`} {
+	for _, key := range []string{`"workload":"w12"`, `"instances":5`, `"profile":"7b-a10"`, `"slo":{`, `"goodput_rps":`, `"prefix_hit_rate":`, `"imbalance":`, `"p99":`, `"arrivals_s":`, `"settings":{"rates":[4,20],"duration_s":30,`, `"fail":[]`, `"shed":false`} {
 		if !bytes.Contains(b, []byte(key)) {
 			t.Errorf("the JSON lacks %s", key)
 		}
 	}
-	page, err := Page([]*Report{r, r})
+	page, err := Page([]*Report{r, r}, "a test")
 	if err != nil || bytes.Count(page, []byte("<svg")) != 2*len(curves) || bytes.Contains(page, []byte("<?xml")) || bytes.Contains(page, []byte("src=")) {
 		t.Errorf("a page of %d bytes: %v", len(page), err)
 	}
@@ -67,6 +67,8 @@ func TestWhatIsWrong(t *testing.T) {
 	f("scrape: 0s is out of range", func(s *Sweep) { s.ScrapeEvery = 0 })
 	f("scrape-cost: 60ms is out of range", func(s *Sweep) { s.ScrapeCost = 60 * time.Millisecond })
 	f("workload: none given", func(s *Sweep) { s.Workload = nil })
+	f("duration: one has a number of requests, or stages, of its own, and no time to end at: the flag is for w1, w12,", func(s *Sweep) { s.Workload = named(t, "one") })
+	f("duration: w1-ladder has", func(s *Sweep) { s.Workload = named(t, "w1-ladder") })
 }
 
 func TestRowCountsWhatCame(t *testing.T) {

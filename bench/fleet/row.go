@@ -35,6 +35,7 @@ type Row struct {
 	Utilization   float64 `json:"utilization"`        // mean share of the time that instances compute
 	Starved       float64 `json:"idle_while_held"`    // mean share of the time that instances compute nothing though requests are held
 
+	ArrivalsS float64   `json:"arrivals_s"` // virtual, from the first request's arrival to the last one's
 	DurationS float64   `json:"duration_s"` // virtual, to the last request's end
 	Unserved  float64   `json:"service_difference,omitempty"`
 	Service   []Service `json:"service,omitempty"`
@@ -63,6 +64,7 @@ func (res *Result) Row(cfg *Config) Row {
 	row.Requests, row.Completed = t.requests, len(t.ttft)
 	row.Rejected, row.Failed = t.outcomes[Rejected], t.outcomes[Failed]
 	came := t.last - t.began
+	row.ArrivalsS = round(came.Seconds(), 1)
 	if cfg.Workload.Closed || came <= 0 {
 		came = res.End - t.began
 	}

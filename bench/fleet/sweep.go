@@ -1,10 +1,12 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -33,7 +35,95 @@ type Report struct {
 	Seed      uint64   `json:"seed"`
 	ScrapeMS  float64  `json:"scrape_ms"`
 	SLO       Promises `json:"slo"`
+	Settings  Settings `json:"settings"`
 	Rows      []Row    `json:"rows"` // by rate, then by policy, as asked for
+}
+
+// Settings are what else was asked for, by the names of the flags.
+type Settings struct {
+	Rates        []float64 `json:"rates"`
+	DurationS    float64   `json:"duration_s"` // 0: the workload's own
+	ScrapeCostMS float64   `json:"scrape_cost_ms"`
+	DelayMS      float64   `json:"delay_ms"`
+	Queue        int       `json:"queue"`
+	Fail         []string  `json:"fail"`
+	OneKey       bool      `json:"one_key"`
+	Early        bool      `json:"early"`
+	Shed         bool      `json:"shed"`
+	Oracle       bool      `json:"oracle"`
+	TokenError   float64   `json:"token_error"`
+}
+
+// settings are the configuration's; a sweep adds its rates.
+func (c *Config) settings() Settings {
+	s := Settings{
+		DurationS: c.Params.Duration.Seconds(), ScrapeCostMS: c.ScrapeCost.Seconds() * 1000, DelayMS: c.Delay.Seconds() * 1000,
+		Queue: c.Queue, Fail: []string{}, OneKey: c.OneKey, Early: c.Early, Shed: c.Shed, Oracle: c.Oracle, TokenError: c.TokenError,
+	}
+	for _, f := range c.Failures {
+		s.Fail = append(s.Fail, f.String())
+	}
+	return s
+}
+
+// option is a flag, and the value that it had.
+type option struct {
+	flag, value string
+	usual       bool // as ever, or said in any case
+}
+
+// options are all flags that made the report.
+func (r *Report) options() []option {
+	s, c := r.Settings, DefaultConfig()
+	usual := c.settings()
+	var rates []string
+	for _, rate := range s.Rates {
+		rates = append(rates, rateText(rate))
+	}
+	lasts := "the workload's own"
+	if s.DurationS > 0 {
+		lasts = digits(s.DurationS) + "s"
+	}
+	return []option{
+		{"workload", r.Workload, true},
+		{"rates", strings.Join(rates, ","), true},
+		{"instances", strconv.Itoa(r.Instances), true},
+		{"profile", r.Profile, true},
+		{"gateways", strconv.Itoa(r.Gateways), true},
+		{"scrape", digits(r.ScrapeMS) + "ms", true},
+		{"seed", strconv.FormatUint(r.Seed, 10), true},
+		{"duration", lasts, s.DurationS == 0},
+		{"scrape-cost", digits(s.ScrapeCostMS) + "ms", s.ScrapeCostMS == usual.ScrapeCostMS},
+		{"delay", digits(s.DelayMS) + "ms", s.DelayMS == usual.DelayMS},
+		{"queue", strconv.Itoa(s.Queue), s.Queue == usual.Queue},
+		{"fail", cmp.Or(strings.Join(s.Fail, ","), "none"), len(s.Fail) == 0},
+		{"token-error", digits(s.TokenError), s.TokenError == 0},
+		{"shed", yesOrNo(s.Shed), !s.Shed},
+		{"early", yesOrNo(s.Early), !s.Early},
+		{"one-key", yesOrNo(s.OneKey), !s.OneKey},
+		{"oracle", yesOrNo(s.Oracle), !s.Oracle},
+	}
+}
+
+func yesOrNo(on bool) string {
+	if on {
+		return "yes"
+	}
+	return "no"
+}
+
+// inForce says which flags made this run unlike others; nothing where none did.
+func (r *Report) inForce() string {
+	var said []string
+	for _, o := range r.options() {
+		if !o.usual {
+			said = append(said, strings.TrimSuffix("--"+o.flag+" "+o.value, " yes"))
+		}
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return "In force: " + strings.Join(said, ", ") + "."
 }
 
 // Promises is an SLO for people and programs.
@@ -55,6 +145,9 @@ func (s *Sweep) Validate() error {
 			return fmt.Errorf("policies: %q is none of %s", name, strings.Join(scheduler.Policies(), ", "))
 		}
 	}
+	if s.Params.Duration > 0 && !endsInTime(s.Workload) {
+		return fmt.Errorf("duration: %s has a number of requests, or stages, of its own, and no time to end at: the flag is for %s", s.Workload.Name, strings.Join(timed(), ", "))
+	}
 	filled, err := s.with(s.Policies[0], 1).filled()
 	if err != nil {
 		return err
@@ -69,6 +162,20 @@ func (s *Sweep) Validate() error {
 	}
 	s.Instances, s.Profiles = filled.Instances, filled.Profiles
 	return nil
+}
+
+// endsInTime says whether a workload's duration can be chosen: a closed loop has
+// a number of requests, and the ladder its own stages.
+func endsInTime(w *workload.Workload) bool { return !w.Closed && w.Name != "w1-ladder" }
+
+func timed() []string {
+	var names []string
+	for _, w := range workload.All() {
+		if endsInTime(w) {
+			names = append(names, w.Name)
+		}
+	}
+	return names
 }
 
 // defaultRates are the workload's, as much as the fleet is larger than the one
@@ -136,10 +243,12 @@ func (s *Sweep) Run(ctx context.Context, observe func(done float64)) (*Report, e
 }
 
 func (s *Sweep) report(rows []Row) *Report {
+	settings := s.settings()
+	settings.Rates = s.Rates
 	return &Report{
 		Workload: s.Workload.Name, About: s.Workload.About, Unit: s.Workload.Unit, Instances: s.Instances, Gateways: s.Gateways,
 		Profile: profileNames(s.Profiles), Seed: s.Params.Seed, ScrapeMS: s.ScrapeEvery.Seconds() * 1000,
-		SLO: Promises{Objective.TTFT.Seconds() * 1000, Objective.ITL.Seconds() * 1000}, Rows: rows,
+		SLO: Promises{Objective.TTFT.Seconds() * 1000, Objective.ITL.Seconds() * 1000}, Settings: settings, Rows: rows,
 	}
 }
 

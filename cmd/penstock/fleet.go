@@ -17,10 +17,12 @@ import (
 	"penstock/bench/fleet"
 	"penstock/bench/model"
 	"penstock/bench/workload"
+	"penstock/cmd/penstock/config"
+	"penstock/dataplane/admin"
 )
 
 type fleetCmd struct {
-	Workload []string  `placeholder:"NAME,…" help:"Loads: ${workloads}. (w12)"`
+	Workload []string  `placeholder:"NAME,…" help:"Loads, of those above. (w12)"`
 	Trace    string    `placeholder:"FILE" help:"A recorded load instead: Mooncake's JSON lines or Azure's CSV, plain or zstd."`
 	Policies []string  `aliases:"policy" placeholder:"NAME,…" help:"Default: all that there are."`
 	Rates    []float64 `aliases:"load" placeholder:"R,…" help:"Requests per second, a trace's speed-up or a closed loop's clients. Default: a sweep to the fleet's limit."`
@@ -39,7 +41,7 @@ type fleetCmd struct {
 	Shed       bool          `help:"Refuse what cannot have its first token within the objective."`
 	Oracle     bool          `help:"Gateways know what each engine has cached, rather than guess."`
 	TokenError float64       `placeholder:"X" help:"Gateways guess a prompt's tokens wrong by up to this share. (0)"`
-	Duration   time.Duration `placeholder:"TIME" help:"Virtual time in which requests come. Default: the workload's."`
+	Duration   time.Duration `placeholder:"TIME" help:"Virtual time in which requests come; not of a closed loop or w1-ladder. Default: the workload's."`
 	Seed       uint64        `default:"1" placeholder:"N" help:"The same seed, the same run. (${default})"`
 	Jobs       int           `placeholder:"N" help:"Runs at once. Default: one for each core."`
 
@@ -47,15 +49,32 @@ type fleetCmd struct {
 	HTML string `name:"html" placeholder:"FILE" help:"Write a page with curves there."`
 }
 
-// Help is more of fleet --help.
+// helpWidth is that of a narrow terminal, less what the help begins such lines with.
+const helpWidth = 76
+
+// Help is more of fleet --help. The help takes indented lines as they are, and
+// makes one paragraph of others.
 func (fleetCmd) Help() string {
 	var b strings.Builder
-	b.WriteString("The same scheduler as behind real traffic, in virtual time; every policy meets the same arrivals.\n")
+	b.WriteString("The same scheduler as behind real traffic, in virtual time; every policy meets the same arrivals.\n\nLoads:\n\n")
 	for _, w := range workload.All() {
-		fmt.Fprintf(&b, "\n%s: %s.", w.Name, w.About)
+		defined(&b, w.Name, w.About)
 	}
-	b.WriteString("\n\nExample: penstock fleet --workload w1,w12 --policies predictive,round-robin --html report.html")
+	b.WriteString("\nColumns of the table:\n\n")
+	for _, m := range fleet.Meanings {
+		defined(&b, m.Column, m.Text)
+	}
+	b.WriteString("\nExample: penstock fleet --workload w1,w12 --policies predictive,round-robin --html report.html")
 	return b.String()
+}
+
+// defined writes a name, and beside it what it means.
+func defined(b *strings.Builder, name, about string) {
+	const room = 17 // of the longest name, and a space
+	for _, line := range fleet.Fold(about, helpWidth-room) {
+		fmt.Fprintf(b, "\t%-*s%s\n", room, name, line)
+		name = ""
+	}
 }
 
 // sweeps are what is asked for, one for each workload.
@@ -83,6 +102,9 @@ func (c *fleetCmd) sweeps() ([]*fleet.Sweep, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkPolicies(); err != nil {
+		return nil, err
+	}
 	var all []*fleet.Sweep
 	for _, w := range loads {
 		s := &fleet.Sweep{Config: cfg, Policies: c.Policies, Rates: c.Rates, Jobs: c.Jobs}
@@ -93,6 +115,18 @@ func (c *fleetCmd) sweeps() ([]*fleet.Sweep, error) {
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// checkPolicies refuses an unknown policy as serve does, with the nearest name.
+func (c *fleetCmd) checkPolicies() error {
+	for _, name := range c.Policies {
+		_, err := config.Load("", config.Flags{Policy: name})
+		if wrong := (*config.Error)(nil); errors.As(err, &wrong) && wrong.Key == "--policy" {
+			wrong.Key = "policies"
+			return wrong
+		}
+	}
+	return nil
 }
 
 func (c *fleetCmd) workloads() ([]*workload.Workload, error) {
@@ -111,7 +145,8 @@ func (c *fleetCmd) workloads() ([]*workload.Workload, error) {
 	for _, name := range names {
 		w, err := workload.Named(name)
 		if err != nil {
-			return nil, err
+			wrong := &config.Error{Message: err.Error(), Near: config.Nearest(name, workload.Names())}
+			return nil, wrong // as of a policy
 		}
 		all = append(all, w)
 	}
@@ -130,6 +165,10 @@ func (c *fleetCmd) Run(out io.Writer) error {
 	defer files.close()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	width := 0
+	if size := terminalSize(out); size != nil {
+		width, _ = size()
+	}
 	var reports []*fleet.Report
 	for _, s := range sweeps {
 		r, err := s.Run(ctx, sweepProgress(os.Stderr, s.Workload.Name))
@@ -138,16 +177,20 @@ func (c *fleetCmd) Run(out io.Writer) error {
 		}
 		reports = append(reports, r)
 		if c.JSON != "-" {
-			if err := r.WriteText(out); err != nil {
+			if err := r.WriteText(out, width); err != nil {
 				return err
 			}
 		}
+	}
+	if c.JSON != "-" {
+		fmt.Fprintln(out, "What the columns mean: penstock fleet --help")
 	}
 	var what any = reports
 	if len(reports) == 1 { // one workload is an object, several are a list
 		what = reports[0]
 	}
-	return files.write(what, func() ([]byte, error) { return fleet.Page(reports) })
+	made := fmt.Sprintf("penstock %s, %s", admin.Build{Version: version, Commit: commit}, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	return files.write(what, func() ([]byte, error) { return fleet.Page(reports, made) })
 }
 
 // sweepProgress draws a bar in a terminal, and nothing elsewhere.

@@ -6,6 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"penstock/bench/fleet"
+	"penstock/bench/workload"
 )
 
 func TestFleetReports(t *testing.T) {
@@ -43,7 +47,7 @@ func TestFleetReports(t *testing.T) {
 	}
 	_, out, _ = command(append(args, "--json", "-")...)
 	f([]byte(out))
-	_, out, _ = command("fleet", "--workload", "one,w7-onoff", "--policies", "random", "--json", "-", "--duration", "10s")
+	_, out, _ = command("fleet", "--workload", "w12,w7-onoff", "--policies", "random", "--json", "-", "--duration", "10s")
 	var list []any
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) != 2 {
 		t.Errorf("two workloads: %v, want a list of two", err)
@@ -75,10 +79,47 @@ func TestFleetSaysWhatIsWrong(t *testing.T) {
 	}
 	f(`--workload: "w99" is none of w1`, "--workload", "w99")
 	f(`--policies: "best" is none of`, "--policies", "best")
+	f(`--policies: "pedictive" is none of: predictive, `, "--policies", "random,pedictive")
+	f(`(did you mean "predictive"?)`, "--policies", "pedictive")
+	f(`(did you mean "w7-overload"?)`, "--workload", "w7-overlod")
+	f("--duration: w6 has a number of requests", "--workload", "w12,w6", "--duration", "10s")
 	f("--profile: unknown profile", "--profile", "9b")
 	f("--rates: 0 is out of range", "--rates", "0")
 	f("--gateways: 100 is out of range", "--gateways", "100")
 	f("--token-error: 2 is out of range", "--token-error", "2")
 	f("no such file", "--trace", "none.csv")
 	f("--trace: give it or --workload, not both", "--trace", "none.csv", "--workload", "w12")
+}
+
+func TestFleetHelpFitsANarrowTerminal(t *testing.T) {
+	_, out, _ := command("fleet", "--help")
+	for line := range strings.Lines(out) {
+		if n := utf8.RuneCountInString(strings.TrimSpace(line)); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for _, w := range workload.All() {
+		if !strings.Contains(out, "\n    "+w.Name+" ") {
+			t.Errorf("%s has no line of its own:\n%s", w.Name, out)
+		}
+	}
+	for _, m := range fleet.Meanings {
+		if strings.Count(out, m.Column+" ") == 0 || !strings.Contains(out, m.Text+"\n") {
+			t.Errorf("%s has no line of its own:\n%s", m.Column, out)
+		}
+	}
+}
+
+func TestFleetPageSaysWhatMadeIt(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.html")
+	status, _, errs := command("fleet", "--policies", "random", "--rates", "2", "--duration", "10s", "--shed", "--html", page)
+	b, err := os.ReadFile(page)
+	if status != 0 || err != nil {
+		t.Fatalf("status %d: %s, %v", status, errs, err)
+	}
+	for _, want := range []string{"penstock " + version, " UTC", "workload w12", "rates 2", "duration 10s", "seed 1", "scrape 100ms", "queue 100000", "shed yes", "oracle no"} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
 }

@@ -41,9 +41,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// nearest returns the known name that takes the fewest edits to become name,
+// Nearest returns the known name that takes the fewest edits to become name,
 // or "" where none is near enough to be what was meant.
-func nearest(name string, known []string) string {
+func Nearest(name string, known []string) string {
 	if len(name) > 64 || len(known) == 0 {
 		return ""
 	}

@@ -26,7 +26,7 @@ func TestNearest(t *testing.T) {
 	known := []string{"listen", "log", "max_size", "timeout"}
 	f := func(name, want string) {
 		t.Helper()
-		if got := nearest(name, known); got != want {
+		if got := Nearest(name, known); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
@@ -40,7 +40,7 @@ func TestNearest(t *testing.T) {
 	f("instances", "")
 	f("", "")
 	f(strings.Repeat("listen", 20), "")
-	if got := nearest("x", nil); got != "" {
+	if got := Nearest("x", nil); got != "" {
 		t.Errorf("got %q of nothing known", got)
 	}
 }

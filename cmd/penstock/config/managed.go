@@ -63,7 +63,7 @@ func isRouter(root value) error {
 		return nil
 	case typed:
 		err := kind.errorf("%q is no router: need %s", name, routerType)
-		err.Near = nearest(strings.ToLower(name), []string{strings.ToLower(routerType)})
+		err.Near = Nearest(strings.ToLower(name), []string{strings.ToLower(routerType)})
 		if err.Near != "" {
 			err.Near = routerType
 		}

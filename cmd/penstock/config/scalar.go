@@ -65,7 +65,7 @@ func oneOf[T ~string](to *T, known, planned []string) reader {
 		}
 		if !slices.Contains(known, name) {
 			err := v.errorf("%q is none of: %s", name, strings.Join(known, ", "))
-			err.Near = nearest(name, known)
+			err.Near = Nearest(name, known)
 			return err
 		}
 		*to = T(name)

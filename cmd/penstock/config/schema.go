@@ -58,7 +58,7 @@ func (s section) unknown(v value, name string) error {
 	known := slices.Sorted(maps.Keys(s))
 	err := v.errorf("unknown key")
 	err.known = known
-	if err.Near = nearest(name, known); err.Near == "" {
+	if err.Near = Nearest(name, known); err.Near == "" {
 		known = slices.DeleteFunc(slices.Clone(known), func(key string) bool { return s[key] == nil })
 		err.Message += " (known here: " + strings.Join(known, ", ") + ")"
 	}
@@ -75,7 +75,7 @@ func (s section) isForeign(v value) bool {
 	known := slices.Sorted(maps.Keys(s))
 	return !slices.ContainsFunc(m.Values, func(member *ast.MappingValueNode) bool {
 		name := member.Key.GetToken().Value
-		return member.Key.IsMergeKey() || nearest(name, known) != ""
+		return member.Key.IsMergeKey() || Nearest(name, known) != ""
 	})
 }
 
