@@ -135,6 +135,9 @@ func (c *client) refuse(r *refusal) (again bool) {
 	q := &c.req
 	q.refused = r
 	q.status = r.status
+	if q.query.ID != "" && c.stop.Load() != stopLeft { // it was asked for; the query's strings are in what is released
+		c.g.sched.Refused(&q.query, r.status, r.code, q.pending)
+	}
 	q.release(c.g) // what was read of the body is of no use, however slowly the client reads
 	if c.stop.Load() == stopLeft {
 		q.gone()

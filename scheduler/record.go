@@ -20,25 +20,44 @@ func (s *Scheduler) note(q *Query, d *Decision, sc *scratch) {
 	if d.Verdict == Full {
 		q.noted = q.Tried.Len() + 1
 	}
-	e := s.records.Begin(q.ID, q.Model, q.Key)
+	e := s.entry(q)
 	e.Verdict, e.Policy, e.Reason, e.Degraded = verdicts[d.Verdict], d.Policy, d.Reason, d.Degraded
+	e.Unheld = d.Verdict == Full && q.Eager && q.Held == 0 // who is held may be made eager, to shorten the line
 	if d.Instance != nil {
 		e.Instance = d.Instance.Name
 	}
 	if e.Degraded == "" {
 		e.Degraded = "none"
 	}
-	e.Try, e.Priority, e.Stream = int32(q.Tried.Len()+1), int32(q.Priority), q.Stream
-	e.Prompt, e.Blocks, e.BlockTokens = int32(q.PromptTokens), int32(q.promptBlocks()), int32(q.BlockTokens)
-	e.Session = record.Hash(q.Session)
-	if n := len(q.Prefix); n > 0 {
-		e.PromptHash = record.Hash(q.Prefix[min(1, n-1)])
-	}
-	e.Chance = record.Hash(q.Rand)
-	e.Max, e.Expected = int32(q.MaxTokens), int32(s.expected(q))
+	e.Blocks, e.Expected = int32(q.promptBlocks()), int32(s.expected(q))
 	e.Pending, e.TTFT = milli(seconds(q.pending())), milli(d.TTFT)
 	s.noteCandidates(e, q, d, sc)
 	d.Reservation.seq = s.records.Put(e)
+}
+
+// Refused records that the gateway refused a request that had been asked for,
+// pending ns of which it was held: no decision tells that. It computes nothing,
+// for a fault in that may be why the request is refused.
+func (s *Scheduler) Refused(q *Query, status int, code string, pending int64) {
+	if s.records == nil {
+		return
+	}
+	e := s.entry(q)
+	e.Verdict, e.Policy, e.Degraded = record.Refused, s.policy.name, "none"
+	e.Status, e.Code, e.Pending = int32(status), code, milli(seconds(pending))
+	s.records.Put(e)
+}
+
+// entry begins one with what the query says of its request.
+func (s *Scheduler) entry(q *Query) *record.Entry {
+	e := s.records.Begin(q.ID, q.Model, q.Key)
+	e.Try, e.Priority, e.Stream = int32(q.Tried.Len()+1), int32(q.Priority), q.Stream
+	e.Prompt, e.BlockTokens, e.Max = int32(q.PromptTokens), int32(q.BlockTokens), int32(q.MaxTokens)
+	e.Session, e.Chance = record.Hash(q.Session), record.Hash(q.Rand)
+	if n := len(q.Prefix); n > 0 {
+		e.PromptHash = record.Hash(q.Prefix[min(1, n-1)])
+	}
+	return e
 }
 
 func (s *Scheduler) noteCandidates(e *record.Entry, q *Query, d *Decision, sc *scratch) {

@@ -198,3 +198,46 @@ func TestForesightOfAnInstance(t *testing.T) {
 		t.Errorf("got %v s, want about 0.3", got)
 	}
 }
+
+func TestARefusalEndsTheRecordOfARequest(t *testing.T) {
+	s, ring := recorded(t, 2, "predictive", false)
+	for _, i := range s.Instances() {
+		i.says(3, 4)
+	}
+	q := ask("m")
+	q.ID, q.Key, q.Prefix, q.Now = "id-1", 1, []uint64{1, 2}, int64(time.Second)
+	s.Pick(q)
+	s.Refused(q, 429, "queue_timeout", int64(3*time.Second))
+	got := ring.Of("id-1")
+	if len(got) != 2 || got[1].Verdict != record.Full || got[1].Unheld {
+		t.Fatalf("%+v", got)
+	}
+	d := got[0]
+	if d.Verdict != record.Refused || d.Code != "queue_timeout" || d.Status != 429 || d.Pending != 3000 || d.Try != 1 || d.Key != "team-a" || d.Policy != "predictive" {
+		t.Errorf("%+v", d)
+	}
+	if d.Model != got[1].Model || d.Prompt != got[1].Prompt || d.PromptHash != got[1].PromptHash || len(d.Candidates) != 0 {
+		t.Errorf("it is not of the request: %+v", d)
+	}
+	fleetOf(t, 1, "p2c").Refused(q, 500, "internal", 0) // nobody looks back
+}
+
+// Where there is no line, no place now is not a wait for one.
+func TestWhoMayNotBeHeldIsNotRecordedAsHeld(t *testing.T) {
+	s, ring := recorded(t, 2, "predictive", false)
+	for _, i := range s.Instances() {
+		i.says(3, 4)
+	}
+	f := func(eager bool, held int64, want bool) {
+		t.Helper()
+		q := ask("m")
+		q.Eager, q.Held, q.Now = eager, held, 2
+		s.Pick(q)
+		if d := ring.Last(1)[0]; d.Verdict != record.Full || d.Unheld != want {
+			t.Errorf("eager %v, held since %d: %+v", eager, held, d)
+		}
+	}
+	f(false, 0, false)
+	f(true, 0, true)
+	f(true, 1, false) // the line is made shorter
+}

@@ -4,23 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"penstock/scheduler/record"
 )
-
-// listDecisions tells decisions in a line each, oldest first.
-func listDecisions(b *strings.Builder, all []record.Decision) {
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "time\trequest\tverdict\tinstance\tpredicted\tseen\theld\twhy")
-	for n := range all {
-		d := &all[n]
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clock(d.Time), d.RequestID, verdict(d), cmp.Or(d.Instance, "-"),
-			span(d.TTFT), seen(d), span(d.Pending), cmp.Or(d.Reason, "-"))
-	}
-	t.Flush()
-}
 
 func verdict(d *record.Decision) string {
 	if d.Try > 1 {
@@ -34,21 +21,6 @@ func seen(d *record.Decision) string {
 		return "no token"
 	}
 	return span(d.Actual)
-}
-
-// tellRequest tells the decisions of one request, oldest first; and of others,
-// whose clients gave them the same id.
-func tellRequest(b *strings.Builder, all []record.Decision, now time.Time) {
-	for n := range all {
-		d := &all[n]
-		if n == 0 {
-			fmt.Fprintf(b, "request %s: %s\n", d.RequestID, asked(d))
-		} else if another(&all[n-1], d) {
-			fmt.Fprintf(b, "\nanother request with the same id: %s\n", asked(d))
-		}
-		b.WriteByte('\n')
-		tellDecision(b, d, now)
-	}
 }
 
 // another says whether d is of another request than what was decided before it.
@@ -96,26 +68,6 @@ func whose(d *record.Decision) string {
 		text += ", of a session"
 	}
 	return text
-}
-
-func tellDecision(b *strings.Builder, d *record.Decision, now time.Time) {
-	fmt.Fprintf(b, "%s (%v ago), try %d: %s\n", clock(d.Time), now.Sub(d.Time).Round(time.Second), d.Try, became(d))
-	line := func(text string) {
-		if text != "" {
-			fmt.Fprintf(b, "  %s\n", text)
-		}
-	}
-	if d.Pending > 0 {
-		line(fmt.Sprintf("It had been held for %s.", span(d.Pending)))
-	}
-	line(without(d))
-	line(outcome(d))
-	line(beside(d))
-	line(leftOut(d))
-	if len(d.Candidates) > 0 {
-		b.WriteByte('\n')
-		tellCandidates(b, d)
-	}
 }
 
 func became(d *record.Decision) string {
@@ -211,30 +163,6 @@ func leftOut(d *record.Decision) string {
 		return ""
 	}
 	return "Not considered: " + strings.Join(parts, ", ") + "."
-}
-
-// tellCandidates shows who was considered, the cheapest first.
-func tellCandidates(b *strings.Builder, d *record.Decision) {
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "  \tinstance\tfirst token\tcost\twaits\tcomputes\thas\tahead\tours\tothers'\tqueued\tKV\tas of\t")
-	for n := range d.Candidates {
-		c := &d.Candidates[n]
-		mark, fresh := " ", "-"
-		if c.Instance == d.Instance {
-			mark = ">"
-		}
-		if c.Cost > 0 {
-			fresh = fmt.Sprint(c.Fresh)
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t\n", mark, c.Instance, span(c.TTFT), span(c.Cost), span(c.Wait), fresh,
-			min(c.Hits*max(d.BlockTokens, 0), d.Prompt), c.Ahead, c.InFlight, believed(c, 0, "%d", c.Foreign), believed(c, 1, "%d", c.Waiting), believed(c, 2, "%.0f%%", c.KVUsage*100), heard(c))
-	}
-	t.Flush()
-	if rest := int(d.Considered) - len(d.Candidates); rest > 0 {
-		fmt.Fprintf(b, "  and %d more\n", rest)
-	}
-	b.WriteString("  first token, cost: predicted, the second with what the others lose by it; computes, has, ahead: prompt tokens; ours, others': requests in it;\n" +
-		"  queued, KV: as the engine said, so long before (-: it does not, or is not believed)\n")
 }
 
 func believed(c *record.Candidate, signal int, format string, v any) string {

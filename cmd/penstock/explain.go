@@ -8,11 +8,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"penstock/scheduler/record"
 )
@@ -79,14 +81,27 @@ func (c *explainCmd) explain(ctx context.Context, api *adminAPI, out io.Writer) 
 		return c.unknown(&r)
 	}
 	slices.Reverse(r.Decisions)
-	var b strings.Builder
+	t := teller{width: widthOf(out), now: time.Now()}
 	if c.RequestID == "" {
-		listDecisions(&b, r.Decisions)
+		t.list(r.Decisions)
 	} else {
-		tellRequest(&b, r.Decisions, time.Now())
+		t.request(r.Decisions)
 	}
-	_, err = io.WriteString(out, b.String())
+	_, err = io.WriteString(out, t.b.String())
 	return err
+}
+
+// widthOf is how many columns a terminal has; 0: it is none, and takes any.
+func widthOf(out io.Writer) int {
+	f, ok := out.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
 }
 
 // unknown says how far back the router remembers.
@@ -97,6 +112,6 @@ func (c *explainCmd) unknown(r *remembered) error {
 	case c.RequestID == "":
 		return errors.New("the router has no decision at hand: try again")
 	}
-	return fmt.Errorf("no decision of a request %q: the router remembers its last %d, back to %s (%v ago); an id is as X-Request-Id of the answer has it",
+	return fmt.Errorf("no decision of a request %q: the router remembers its last %d, back to %s (%v ago); an id is as X-Request-Id of the answer has it, and a request that was refused before a decision (a bad key, rate_limited, a bad body) has none",
 		c.RequestID, r.Kept, clock(*r.Oldest), time.Since(*r.Oldest).Round(time.Second))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"penstock/scheduler/record"
 )
@@ -41,14 +43,14 @@ func TestARequestIsExplained(t *testing.T) {
 	for _, want := range []string{
 		`^request hello-1: model "m", \d+ prompt tokens, at most 4 more, about 4 expected; no key\n`,
 		`, try 1: gpu-[12] got it \(predictive: `, `The first token was predicted after .* ms, and came after .* ms \(`,
-		`The next best, gpu-[12], would have cost `, `\n +> +gpu-[12] +\d`, `\n +gpu-[12] +\d`,
+		`The next best, gpu-[12], would have cost |equal: by chance`, `\n +> +gpu-[12] +\d`, `\n +gpu-[12] +\d`,
 	} {
 		if err != nil || !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("%v: lacks %s:\n%s", err, want, out)
 		}
 	}
 	out, err = explained(explainCmd{Last: 5}, r.adminURL())
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); err != nil || len(lines) != 3 || !strings.Contains(lines[1], " hello-1 ") || !strings.Contains(lines[2], " hello-2 ") {
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); err != nil || len(lines) < 3 || !strings.Contains(lines[1], " hello-1 ") || !strings.Contains(lines[2], " hello-2 ") {
 		t.Errorf("%v:\n%s", err, out)
 	}
 	_, err = explained(explainCmd{RequestID: "nobody"}, r.adminURL())
@@ -80,12 +82,11 @@ func TestAnAccountSaysWhatBecame(t *testing.T) {
 	two := record.Candidate{Instance: "b", Cost: 130, TTFT: 60}
 	f := func(d record.Decision, wants ...string) {
 		t.Helper()
-		var b strings.Builder
 		d.Time, d.Try = at, max(d.Try, 1)
-		tellRequest(&b, []record.Decision{d}, at)
+		text := accountOf(0, d)
 		for _, want := range wants {
-			if !strings.Contains(b.String(), want) {
-				t.Errorf("lacks %q:\n%s", want, b.String())
+			if !strings.Contains(text, want) {
+				t.Errorf("lacks %q:\n%s", want, text)
 			}
 		}
 	}
@@ -93,25 +94,29 @@ func TestAnAccountSaysWhatBecame(t *testing.T) {
 		"try 2: a got it", "had been held for 1234 ms", "without running, waiting of a, which is not believed", "came after 150 ms (50 % later)", "b, would have cost 30 ms more",
 		"Not considered: 1 that had it before, 1 that took nothing more.", "and 3 more")
 	f(record.Decision{Verdict: record.Picked, Instance: "b", Degraded: "prediction", TTFT: 100, Unanswered: true, Candidates: []record.Candidate{one, two}},
-		"fewest tokens counted", "none came: the try failed", "a would have cost 30 ms less, by the predictions")
+		"fewest tokens counted", "none came: the engine answered with an error, or the client left.", "a would have cost 30 ms less, by the predictions")
 	f(record.Decision{Verdict: record.Picked, Instance: "b", TTFT: 100, Actual: 50000, Max: -1, Model: "x\x1b"}, `model "x\x1b"`, "in one piece after 50.0 s", "more expected, in one piece")
-	f(record.Decision{Verdict: record.Full, Instance: "b", Policy: "p", Reason: "r"}, "held: it is better than to give it away now; b would be the choice (p: r)")
+	f(record.Decision{Verdict: record.Full, Instance: "b", Policy: "p", Reason: "r"}, "held: waiting for b costs less than going elsewhere now (p: r)")
+	f(record.Decision{Verdict: record.Full, Instance: "b", Policy: "p", Reason: "r", Candidates: []record.Candidate{{Instance: "b", Full: true}}}, "held: no place now; b would be the choice (p: r)")
+	f(record.Decision{Verdict: record.Full, Instance: "b", Unheld: true}, "try 1: no place now, and nothing may be held (queue.max_size 0)\n")
 	f(record.Decision{Verdict: record.NoInstance}, "no instance that could have it was alive")
 	f(record.Decision{Verdict: record.NoModel}, "no instance serves the model")
-	f(record.Decision{Verdict: record.Hopeless, TTFT: 9000}, "refused: the first token would have come after 9000 ms at the soonest")
+	f(record.Decision{Verdict: record.Hopeless, TTFT: 9000}, "refused: 9000 ms to the first token at the soonest, above slo.ttft")
+	f(record.Decision{Verdict: record.Hopeless, TTFT: 83, Pending: 466}, "refused: 466 ms held + 83 ms to the first token = 549 ms, above slo.ttft\n")
+	f(record.Decision{Verdict: record.Refused, Code: "queue_timeout", Status: 429, Pending: 3000, Max: 4}, "at most 4 more; no key\n", " ago): refused after 3.0 s in line: queue_timeout (429)\n")
+	f(record.Decision{Verdict: record.Refused, Code: "queue_full", Status: 429, Max: -1}, "0 prompt tokens; no key", " ago): refused: queue_full (429)\n")
 }
 
 // Clients choose ids: two may choose the same.
 func TestRequestsThatShareAnIDAreToldApart(t *testing.T) {
 	f := func(name string, others int, all ...record.Decision) {
 		t.Helper()
-		var b strings.Builder
 		for n := range all {
 			all[n].RequestID = "id"
 		}
-		tellRequest(&b, all, time.Now())
-		if got := strings.Count(b.String(), "\nanother request with the same id: model "); got != others || strings.Count(b.String(), "request id: ") != 1 {
-			t.Errorf("%s: %d others, want %d:\n%s", name, got, others, b.String())
+		text := accountOf(0, all...)
+		if got := strings.Count(text, "\nanother request with the same id: model "); got != others || strings.Count(text, "request id: ") != 1 {
+			t.Errorf("%s: %d others, want %d:\n%s", name, got, others, text)
 		}
 	}
 	try := func(n int32, verdict string) record.Decision { return record.Decision{Try: n, Verdict: verdict} }
@@ -124,21 +129,196 @@ func TestRequestsThatShareAnIDAreToldApart(t *testing.T) {
 	f("both held", 1, held, held)
 	f("of another model", 2, held, record.Decision{Try: 1, Verdict: record.Picked, Model: "m"}, picked)
 	f("of another key", 1, held, record.Decision{Try: 1, Verdict: record.Picked, Key: "ann"})
+
+	refused, failed := try(1, record.Refused), record.Decision{Try: 1, Verdict: record.Picked, Unanswered: true}
+	f("held and refused", 0, held, refused)
+	f("refused after a verdict", 0, try(1, record.NoModel), refused)
+	f("refused after a try", 0, failed, try(2, record.Refused))
+	f("refused within a try", 0, failed, refused)
+	f("answered, and the next refused", 1, picked, refused)
+	f("refused, and tried anew", 1, held, refused, held, picked)
+	f("both refused", 1, refused, refused)
+	f("refused of another model", 1, held, record.Decision{Try: 1, Verdict: record.Refused, Model: "m"})
+}
+
+// accountOf is what is told of decisions in so many columns.
+func accountOf(width int, all ...record.Decision) string {
+	t := teller{width: width, now: time.Now()}
+	t.request(all)
+	return t.b.String()
+}
+
+func listOf(width int, all ...record.Decision) string {
+	t := teller{width: width}
+	t.list(all)
+	return t.b.String()
+}
+
+// The try that failed is followed by another, or by the refusal.
+func TestWhyNoTokenCameIsSaidWhereItIsKnown(t *testing.T) {
+	failed := record.Decision{Verdict: record.Picked, Instance: "a", Try: 1, TTFT: 100, Unanswered: true}
+	f := func(want string, later ...record.Decision) {
+		t.Helper()
+		if text := accountOf(0, append([]record.Decision{failed}, later...)...); !strings.Contains(text, "after 100 ms; none came: "+want+".\n") {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+	f("the engine answered with an error, or the client left")
+	f("the try failed", record.Decision{Verdict: record.Picked, Instance: "b", Try: 2})
+	f("the try failed", record.Decision{Verdict: record.Refused, Try: 2, Code: "instance_failed", Status: 502})
+	f("the router gave it up", record.Decision{Verdict: record.Refused, Try: 1, Code: "internal", Status: 500})
+}
+
+func TestOfEqualsOneIsTakenByChance(t *testing.T) {
+	f := func(want, not string, policy, degraded string, costs ...float32) {
+		t.Helper()
+		d := record.Decision{Verdict: record.Picked, Instance: "a", Policy: policy, Reason: "soonest first token", Degraded: degraded, Considered: int32(len(costs))}
+		for n, c := range costs {
+			d.Candidates = append(d.Candidates, record.Candidate{Instance: string(rune('a' + n)), Cost: c})
+		}
+		if text := accountOf(0, d); !strings.Contains(text, want) || strings.Contains(text, not) {
+			t.Errorf("%v: want %q, not %q:\n%s", costs, want, not, text)
+		}
+	}
+	f("predictive: equal: by chance)", "would have cost", "predictive", "none", 5, 5, 5)
+	f("predictive: soonest first token)", "0.0 ms", "predictive", "none", 5, 5, 6)
+	f("The next best, b, would have cost as much.", "equal", "predictive", "none", 5, 5.01, 6)
+	f("The next best, b, would have cost 1.0 ms more.", "equal", "predictive", "none", 5, 6)
+	f("p2c: soonest first token)", "equal", "p2c", "none", 5, 5)
+	f("soonest first token)", "equal", "predictive", "prediction", 5, 5)
+	f("soonest first token)", "equal", "predictive", "none", 5)
+}
+
+// large has everything that makes lines long.
+func large(verdict string, try int32) record.Decision {
+	d := record.Decision{
+		RequestID: strings.Repeat("0123456789abcdef", 2), Verdict: verdict, Try: try, Instance: "a-long-name-of-an-instance-0", Policy: "predictive", Degraded: "running,waiting",
+		Reason: "has more of the prompt, and that saves more than it waits", Model: "meta-llama/Llama-4-Maverick-17B-128E-Instruct", Key: "a-team", Priority: 3, Session: 1,
+		Prompt: 123456, Max: 4096, Expected: 512, Pending: 3000, TTFT: 1500, Unanswered: true, Full: 3, Spare: 4, Code: "queue_timeout", Status: 429, Considered: 9,
+	}
+	for n := range 3 {
+		d.Candidates = append(d.Candidates, record.Candidate{
+			Instance: "a-long-name-of-an-instance-" + string(rune('0'+n)), TTFT: 1234, Cost: 4321 + float32(n), Wait: 1000, Fresh: 123456, Ahead: 1234567, InFlight: 200, Foreign: 100,
+			Waiting: 100, KVUsage: 1, Ages: record.Ages{1234, 1234, 1234, -1, -1},
+		})
+	}
+	return d
+}
+
+func TestAnAccountFitsTheTerminal(t *testing.T) {
+	all := []record.Decision{large(record.Full, 1), large(record.Picked, 1), large(record.Picked, 2), large(record.Hopeless, 2), large(record.Refused, 3)}
+	for _, width := range []int{60, 80, 100, 132} {
+		for what, text := range map[string]string{"account": accountOf(width, all...), "list": listOf(width, all...)} {
+			for line := range strings.Lines(text) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
+					t.Errorf("%s: a line of %d in %d columns: %s", what, n, width, line)
+				}
+			}
+		}
+	}
+	if text := listOf(80, all...); !strings.Contains(text, "01234567… ") || !strings.Contains(text, " *picked ") {
+		t.Errorf("it lacks the ids:\n%s", text)
+	}
+}
+
+// What no person reads is not shortened.
+func TestWhatIsNoTerminalGetsAll(t *testing.T) {
+	d := large(record.Picked, 1)
+	for _, text := range []string{accountOf(0, d, d), listOf(0, d), accountOf(400, d)} {
+		if !strings.Contains(text, d.RequestID) || strings.Contains(text, "…") {
+			t.Errorf("it is shortened:\n%s", text)
+		}
+	}
+	if widthOf(io.Discard) != 0 {
+		t.Error("it has a width")
+	}
+}
+
+func TestTheLegendStandsOnce(t *testing.T) {
+	d := large(record.Picked, 1)
+	for _, width := range []int{0, 200, 80} {
+		if text := accountOf(width, d, d, d); strings.Count(text, "prompt tokens; ours") > 1 || !strings.Contains(text, "(-: it") {
+			t.Errorf("%d columns:\n%s", width, text)
+		}
+	}
+	if text := accountOf(0, record.Decision{Verdict: record.NoModel}); strings.Contains(text, "others'") {
+		t.Errorf("without a table:\n%s", text)
+	}
+}
+
+func TestAListMarksWhatWasDegraded(t *testing.T) {
+	d := record.Decision{Verdict: record.Picked, Instance: "a", Degraded: "none", Reason: "r"}
+	if text := listOf(0, d); strings.Contains(text, "*") {
+		t.Errorf("nothing was:\n%s", text)
+	}
+	d.Degraded = "prediction"
+	if text := listOf(0, d); !strings.Contains(text, "  *picked  a ") || !strings.Contains(text, "\n*: degraded, ") {
+		t.Errorf("it lacks the mark:\n%s", text)
+	}
+	d = record.Decision{Verdict: record.Refused, Degraded: "none", Code: "queue_full", Status: 429}
+	if text := listOf(0, d); !strings.Contains(text, " refused ") || !strings.Contains(text, " queue_full (429)\n") {
+		t.Errorf("of a refusal:\n%s", text)
+	}
 }
 
 func TestWhatReplayRefuses(t *testing.T) {
-	none, wrong := filepath.Join(t.TempDir(), "none"), filepath.Join(t.TempDir(), "wrong")
-	if err := os.WriteFile(wrong, []byte("hello\n"), 0o600); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
+	none, wrong, empty := filepath.Join(dir, "none"), file("wrong", "hello\n"), file("empty", recordingOf(0))
 	f := func(status int, want string, args ...string) {
 		t.Helper()
-		if got, _, errs := command(append([]string{"replay"}, args...)...); got != status || !strings.Contains(errs, want) {
-			t.Errorf("%v: %d %s", args, got, errs)
+		if got, out, errs := command(append([]string{"replay"}, args...)...); got != status || !strings.Contains(errs, want) || out != "" {
+			t.Errorf("%v: %d %s%s", args, got, errs, out)
 		}
 	}
 	f(exitUsage, "which recording? penstock serve --record FILE makes one")
-	f(exitUsage, `--policy: "best" is none of predictive, `, wrong, "--policy", "best")
+	f(exitUsage, `--policy: "best" is none of: predictive, `, wrong, "--policy", "best")
+	f(exitUsage, `(did you mean "predictive"?)`, wrong, "--policy", "predictiv")
+	f(exitUsage, "--policy needs a name: predictive, ", wrong, "--policy", "")
 	f(exitUsage, "no such file", none)
+	f(exitUsage, dir+" is a directory, want a recording", dir)
 	f(exitFailed, "wrong: it is no recording of penstock serve --record", wrong)
+	f(exitFailed, "wrong: it is no recording of penstock serve --record", empty, wrong)
+	f(exitFailed, "no decision is in "+empty+"\n", empty)
+	half := file("half", recordingOf(0)+"{")
+	f(exitFailed, "no decision is in "+empty+", "+half+", as far as it can be read\n", empty, half)
+}
+
+// recordingOf has n decisions between two.
+func recordingOf(n int) string {
+	const line = `{"verdict":"picked","instance":"a","time":"2026-01-01T00:00:00Z","candidates":[{"instance":"a"},{"instance":"b"}]}` + "\n"
+	return `{"format":"penstock decisions","version":1}` + "\n" + strings.Repeat(line, n)
+}
+
+func TestReplayTakesSeveralFilesAndWhatIsGoodOfThem(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const refusal = `{"verdict":"refused","code":"queue_full","candidates":[]}` + "\n"
+	first, second := file("x.1", recordingOf(3)), file("x", recordingOf(4)+refusal)
+	broken := file("y", recordingOf(5)+"{]\n"+refusal+recordingOf(1))
+	f := func(want, not string, args ...string) {
+		t.Helper()
+		status, out, errs := command(append([]string{"replay", "--policy", "p2c"}, args...)...)
+		if status != 0 || !strings.Contains(out, want) || strings.Contains(out, not) {
+			t.Errorf("%v: %d %s, want %q, not %q:\n%s", args, status, errs, want, not, out)
+		}
+	}
+	f("7 decisions in ", "refused", first, second)
+	f("7 decisions in ", "cut off", first, second)
+	f("9 decisions in ", "refused", first, broken)
+	f("The recording was cut off", "-1", first, broken)
+	f("Damaged: "+broken+": line 7: invalid character ']'", "x.1", first, broken)
+	f(`"cut": true`, "Damaged", "--json", broken)
 }

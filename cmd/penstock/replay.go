@@ -1,17 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"penstock/bench/replay"
+	"penstock/cmd/penstock/config"
 	"penstock/scheduler"
+	"penstock/scheduler/record"
 )
 
 type replayCmd struct {
-	File     string   `arg:"" help:"A recording of penstock serve --record; - for standard input."`
+	Files    []string `arg:"" optional:"" name:"file" help:"Recordings of penstock serve --record, the oldest first: FILE.1 FILE; - for standard input."`
 	Policies []string `name:"policy" aliases:"policies" placeholder:"NAME,…" help:"${policies}. Default: all."`
 	JSON     bool     `name:"json" help:"JSON instead of the table."`
 }
@@ -25,30 +30,82 @@ func (replayCmd) Help() string {
 
 func (c *replayCmd) Run(out io.Writer) error {
 	for _, name := range c.Policies {
-		if _, err := scheduler.NewReplay(name); err != nil {
-			return usage(fmt.Errorf("--%w", err))
-		}
-	}
-	if c.Policies == nil {
-		c.Policies = scheduler.Policies()
-	}
-	in := os.Stdin
-	if c.File != "-" {
-		f, err := os.Open(c.File)
-		if err != nil {
+		if err := isPolicy(name); err != nil {
 			return usage(err)
 		}
-		defer f.Close()
-		in = f
 	}
-	report, err := replay.Run(in, c.Policies)
+	switch {
+	case len(c.Files) == 0:
+		return usage(errors.New("which recording? penstock serve --record FILE makes one"))
+	case c.Policies == nil:
+		c.Policies = scheduler.Policies()
+	case len(c.Policies) == 0:
+		return usage(isPolicy(""))
+	}
+	sources, closeAll, err := openRecordings(c.Files)
+	defer closeAll()
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return usage(err)
 	}
-	if !c.JSON {
-		return report.WriteText(out)
+	files := record.Join(sources...)
+	report, err := replay.Run(files, c.Policies)
+	if err != nil {
+		return err
 	}
-	to := json.NewEncoder(out)
-	to.SetIndent("", "  ")
-	return to.Encode(report)
+	return c.write(out, report, files.Damage())
+}
+
+// isPolicy says of a policy that there is none what serve --policy says.
+func isPolicy(name string) error {
+	if name == "" { // which serve takes for its own
+		return errors.New("--policy needs a name: " + strings.Join(scheduler.Policies(), ", "))
+	}
+	_, err := scheduler.NewReplay(name)
+	if err == nil {
+		return nil
+	}
+	_, said := config.Load("", config.Flags{Policy: name})
+	return cmp.Or(said, fmt.Errorf("--%w", err))
+}
+
+// openRecordings opens all of them before the first is read.
+func openRecordings(paths []string) (list []record.Source, closeAll func(), err error) {
+	closeAll = func() {
+		for _, f := range list {
+			f.(*os.File).Close()
+		}
+	}
+	for _, path := range paths {
+		f := os.Stdin
+		if path != "-" {
+			if f, err = os.Open(path); err != nil {
+				return list, closeAll, err
+			}
+		}
+		list = append(list, f)
+		if s, err := f.Stat(); err == nil && s.IsDir() {
+			return list, closeAll, fmt.Errorf("%s is a directory, want a recording", path)
+		}
+	}
+	return list, closeAll, nil
+}
+
+// write writes the report. Where nothing was decided there is none for people.
+func (c *replayCmd) write(out io.Writer, report *replay.Report, damage error) error {
+	if c.JSON {
+		to := json.NewEncoder(out)
+		to.SetIndent("", "  ")
+		return to.Encode(report)
+	}
+	if damage != nil {
+		fmt.Fprintf(out, "Damaged: %v. What follows there is left out.\n", damage)
+	}
+	if report.Decisions == 0 {
+		text := "no decision is in " + strings.Join(c.Files, ", ")
+		if report.Cut {
+			text += ", as far as it can be read"
+		}
+		return errors.New(text)
+	}
+	return report.WriteText(out)
 }

@@ -27,6 +27,7 @@ const (
 	NoInstance = "no_instance"
 	NoModel    = "no_model"
 	Hopeless   = "hopeless"
+	Refused    = "refused" // no decision: what the gateway told the client in the end
 )
 
 // Decision is what was known when it was decided who gets a request, and what
@@ -39,8 +40,11 @@ type Decision struct {
 	Instance  string    `json:"instance"` // of full, that it would have been
 	Policy    string    `json:"policy"`
 	Reason    string    `json:"reason"`
-	Degraded  string    `json:"degraded"` // signals it had to do without
-	Try       int32     `json:"try"`      // 1: nobody had it before
+	Degraded  string    `json:"degraded"`         // signals it had to do without
+	Try       int32     `json:"try"`              // 1: nobody had it before
+	Unheld    bool      `json:"unheld,omitempty"` // of full: nothing may be held
+	Status    int32     `json:"status,omitempty"` // of refused
+	Code      string    `json:"code,omitempty"`   // likewise
 
 	Model       string `json:"model"`
 	Key         string `json:"key,omitempty"`
@@ -194,8 +198,8 @@ func (d *Decision) tidy() {
 	}
 }
 
-func (d *Decision) words() [8]*string {
-	return [...]*string{&d.RequestID, &d.Instance, &d.Policy, &d.Reason, &d.Degraded, &d.Model, &d.Key, &d.Verdict}
+func (d *Decision) words() [9]*string {
+	return [...]*string{&d.RequestID, &d.Instance, &d.Policy, &d.Reason, &d.Degraded, &d.Model, &d.Key, &d.Verdict, &d.Code}
 }
 
 func (d *Decision) counts() [3]*int32 { return [...]*int32{&d.Prompt, &d.Blocks, &d.BlockTokens} }

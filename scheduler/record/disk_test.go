@@ -61,6 +61,7 @@ func TestARecordingWhoseDiskHangsIsCountedAndKeepsNobody(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	end()
 	rec.Run(ctx)
+	<-log // that it begins
 	if line := <-log; !strings.Contains(line, "its disk hangs") || !strings.Contains(line, "dropped=2") {
 		t.Errorf("%s", line)
 	}
@@ -126,6 +127,8 @@ func TestAStartWithoutDecisionsCostsNoOlderRecording(t *testing.T) {
 		}
 		if end {
 			rec.end()
+		} else {
+			rec.file.out.Close()
 		}
 	}
 	f := func(file string, want int) {

@@ -28,7 +28,7 @@ const MostBytes = 512 << 20
 type file struct {
 	path string
 	most int64
-	out  *os.File
+	out  *os.File // locked
 	zip  *zstd.Encoder
 	json *json.Encoder
 	size int64 // compressed, so far
@@ -40,11 +40,17 @@ func create(path string, most int64) (*file, error) {
 	return f, f.begin()
 }
 
+// begin takes the path, unless this file has it already, and begins anew there.
 func (f *file) begin() (err error) {
+	if f.out == nil {
+		if f.out, err = claim(f.path); err != nil {
+			return err
+		}
+	}
 	if err := f.keep(); err != nil {
 		return fmt.Errorf("keeping the older recording: %w", err)
 	}
-	if f.out, err = open(f.path); err != nil {
+	if err := f.out.Truncate(0); err != nil {
 		return err
 	}
 	f.size = 0
@@ -60,15 +66,52 @@ func (f *file) begin() (err error) {
 }
 
 // keep lets what is there be the older, unless no decision is in it: two starts
-// in a row must not cost the one that has some.
+// in a row must not cost the one that has some. The older stays locked until the
+// new one is.
 func (f *file) keep() error {
-	if s, err := os.Stat(f.path); err != nil || !s.Mode().IsRegular() || s.Size() == 0 || isBare(f.path) {
-		return nil
+	if s, err := f.out.Stat(); err != nil || s.Size() == 0 || isBare(f.path) {
+		return err
 	}
-	return os.Rename(f.path, f.path+".1")
+	if err := os.Rename(f.path, f.path+".1"); err != nil {
+		return err
+	}
+	out, err := claim(f.path)
+	if err != nil {
+		return err
+	}
+	f.out.Close()
+	f.out = out
+	return nil
 }
 
-// isBare says whether a file is a recording without any decision.
+// claim opens the file for this process alone: of two that write to one, each
+// would rename and destroy what the other wrote. A file system without locks has
+// to do without.
+func claim(path string) (*os.File, error) {
+	for {
+		out, err := open(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := unix.Flock(int(out.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+			out.Close()
+			return nil, fmt.Errorf("%s: another router records to it", path)
+		}
+		if isAt(out, path) {
+			return out, nil
+		}
+		out.Close() // somebody renamed it before it was locked
+	}
+}
+
+// isAt says whether the open file is the one at the path.
+func isAt(f *os.File, path string) bool {
+	mine, err := f.Stat()
+	there, e := os.Stat(path)
+	return err == nil && e == nil && os.SameFile(mine, there)
+}
+
+// isBare says whether a file is a recording without any entry.
 func isBare(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
@@ -80,11 +123,11 @@ func isBare(path string) bool {
 		return false
 	}
 	defer in.Close()
-	_, err = in.Next()
-	return errors.Is(err, io.EOF) || errors.Is(err, ErrCut)
+	_, err = in.entry()
+	return in.files.damage == nil && (errors.Is(err, io.EOF) || errors.Is(err, ErrCut))
 }
 
-// open opens a file to be written anew. Anything else, such as a pipe that nobody
+// open opens a file to be written. Anything else, such as a pipe that nobody
 // reads, could keep the router for ever: opening it, or writing.
 func open(path string) (*os.File, error) {
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NONBLOCK, 0o600)
@@ -93,14 +136,9 @@ func open(path string) (*os.File, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if s, e := out.Stat(); e != nil || !s.Mode().IsRegular() {
-		err = cmp.Or(e, notRegular(path))
-	} else {
-		err = out.Truncate(0)
-	}
-	if err != nil {
+	if s, err := out.Stat(); err != nil || !s.Mode().IsRegular() {
 		out.Close()
-		return nil, err
+		return nil, cmp.Or(err, notRegular(path))
 	}
 	return out, nil
 }
@@ -119,7 +157,7 @@ func (f *file) Write(b []byte) (int, error) {
 // add writes one decision, in the next file if this is full.
 func (f *file) add(d *Decision) error {
 	if f.size >= f.most {
-		if err := f.close(); err != nil {
+		if err := f.zip.Close(); err != nil {
 			return err
 		}
 		if err := f.begin(); err != nil {

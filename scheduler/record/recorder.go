@@ -61,6 +61,7 @@ func NewRecorder(path string, ring *Ring, log *slog.Logger) (*Recorder, error) {
 // Run records until ctx ends, and then what is still there. A disk that hangs
 // for too long then is left with the goroutine that nothing can wake.
 func (r *Recorder) Run(ctx context.Context) {
+	r.log.Info("decisions are recorded", "file", r.file.path)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -162,7 +163,9 @@ func (r *Recorder) end() {
 	err := r.file.close()
 	r.check(err)
 	if n := r.lost(); n > 0 {
-		r.log.Warn("not all decisions were recorded", "recorded", r.written.Load(), "dropped", n)
+		r.log.Warn("the recording has ended, and lacks some decisions", "file", r.file.path, "recorded", r.written.Load(), "dropped", n)
+	} else if !r.failed {
+		r.log.Info("the recording has ended", "file", r.file.path, "recorded", r.written.Load())
 	}
 }
 
