@@ -227,7 +227,7 @@ func TestSlowClientThatLeavesIsNoticed(t *testing.T) {
 	p.post(askStream)
 	p.response()
 	r.until("our write to block", func() bool {
-		all := r.g.clients.late(1<<62, nil)
+		all := r.g.calls.late(1<<62, nil)
 		return len(all) == 1 && all[0].c.doing.Load() == doingWrite
 	})
 	p.Close()

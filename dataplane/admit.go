@@ -60,7 +60,7 @@ func (k *Key) limited() bool { return k != nil && len(k.Models) > 0 }
 
 // admit finds the request's route, key and priority, and counts it among the
 // key's. It needs the head alone, so that a stranger's body is never read.
-func (c *client) admit() *refusal {
+func (c *call) admit() *refusal {
 	q := &c.req
 	q.route, q.path = c.g.routes.find(q.head.Path)
 	if q.route.kind != routeHealth && !c.g.keys.open() {

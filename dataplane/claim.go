@@ -10,7 +10,7 @@ type claim struct {
 }
 
 // enter counts the request among its key's. It needs the head alone.
-func (c *client) enter() *refusal {
+func (c *call) enter() *refusal {
 	q := &c.req
 	if q.keyIndex == 0 {
 		return nil
@@ -25,7 +25,7 @@ func (c *client) enter() *refusal {
 
 // reserve takes the tokens of the prompt, and those of an answer as few of the
 // key's have more, but at most as many as were asked for.
-func (c *client) reserve() (r *refusal) {
+func (c *call) reserve() (r *refusal) {
 	q := &c.req
 	l := q.claim.on
 	if l == nil || len(q.body) == 0 { // asking for what is there already costs none
@@ -44,7 +44,7 @@ func (c *client) reserve() (r *refusal) {
 
 // settle gives back what the request has no more use for, once: before its last
 // byte goes out, so that a client that waits for that finds room.
-func (c *client) settle() {
+func (c *call) settle() {
 	q := &c.req
 	l := q.claim.on
 	if l == nil {

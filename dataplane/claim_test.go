@@ -342,9 +342,9 @@ func TestRequestIsSettledOnce(t *testing.T) {
 		p.post(ask, asAnn)
 		r.until("the engine to have it", func() bool { return r.sched.Instances()[0].Status().InFlight == 1 })
 		r.until("it to be sent", func() bool {
-			r.g.clients.mu.Lock()
-			c := r.g.clients.all[0]
-			r.g.clients.mu.Unlock()
+			r.g.calls.mu.Lock()
+			c := r.g.calls.all[0]
+			r.g.calls.mu.Unlock()
 			return c.waitsFor.Load() != nil
 		})
 		p.Close()

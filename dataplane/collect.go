@@ -39,7 +39,7 @@ func (g *Gateway) Collect(w *telemetry.Writer) {
 	}
 	gauge("penstock_gateway_requests", "Requests inside the gateway now, held ones included.", a.current.Load())
 	gauge("penstock_gateway_pending", "Requests held now because every instance is full.", g.holder.held.Load())
-	gauge("penstock_gateway_connections", "Client connections open now.", int64(g.clients.len()))
+	gauge("penstock_gateway_connections", "Client connections open now.", g.connected.Load())
 	counter("penstock_gateway_connections_rejected_total", "Client connections closed at once because as many as may be were open.", a.turnedAway.Load())
 	gauge("penstock_gateway_held_bytes", "Bytes of request bodies held now.", g.held.used.Load())
 	counter("penstock_prompt_tokens_total", "Prompt tokens of answered requests: as the engines counted, else estimated.", a.tokensIn.Load())

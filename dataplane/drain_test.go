@@ -128,7 +128,7 @@ func TestDrainTimeoutCutsWhatIsLeft(t *testing.T) {
 	uploading.send("%s", sized(100_000)[:50_000])
 	r.until("all to be in", func() bool { return r.metric("penstock_gateway_requests") == 5 })
 	r.until("the flood to be stuck", func() bool {
-		for _, l := range r.g.clients.late(1<<62, nil) {
+		for _, l := range r.g.calls.late(1<<62, nil) {
 			if l.c.doing.Load() == doingWrite {
 				return true
 			}
@@ -160,7 +160,7 @@ func TestDrainTimeoutCutsWhatIsLeft(t *testing.T) {
 // table after everybody in it was told.
 func TestConnectionOfTheLastMomentEndsToo(t *testing.T) {
 	r := start(t, instances(newEngine(t, ok).url), nil)
-	r.g.clients.interrupt(stopDrain)
+	r.g.calls.interrupt(stopDrain)
 	p := r.dial()
 	p.closed()
 }

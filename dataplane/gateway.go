@@ -34,7 +34,8 @@ type Gateway struct {
 	densities []density // by the request's key; the first: of those without
 	mover     mover
 	watch     *watcher
-	clients   clients
+	calls     calls
+	connected atomic.Int64 // connections of clients
 	stations  *stations
 	holder    *holder
 	held      budget
@@ -133,7 +134,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 		ln.Close()
 	}
 	accepting.Wait()
-	g.clients.interrupt(stopDrain)
+	g.calls.interrupt(stopDrain)
 	g.conns.Wait()
 	close(stop)
 	g.watch.close()
@@ -214,12 +215,16 @@ func (g *Gateway) accept(ln net.Listener) {
 			continue
 		}
 		failing = 0
-		if g.clients.len() >= g.maxClients {
+		if g.connected.Load() >= int64(g.maxClients) {
 			g.account.turnedAway.Inc()
 			conn.Close()
 			continue
 		}
-		g.conns.Go(func() { g.serveClient(conn) })
+		g.connected.Add(1)
+		g.conns.Go(func() {
+			defer g.connected.Add(-1)
+			g.serveClient(conn)
+		})
 	}
 }
 
@@ -236,14 +241,15 @@ func mostClients(configured int) int {
 
 // serveClient is the life of one client's goroutine.
 func (g *Gateway) serveClient(conn net.Conn) {
-	c := &client{g: g, conn: conn, ip: peerIP(conn)}
+	c := &client{call: call{g: g, ip: peerIP(conn)}, conn: conn}
+	c.to = c
 	fd, err := descriptor(conn)
 	if err != nil {
 		conn.Close()
 		return
 	}
 	c.fd = fd
-	if why := g.clients.add(c); why != stopNone { // accepted while the listeners closed
+	if why := g.calls.add(&c.call); why != stopNone { // accepted while the listeners closed
 		c.interrupt(why)
 	}
 	defer c.finish()

@@ -263,7 +263,7 @@ func (c *client) growHold(have, want int) *refusal {
 }
 
 // charge counts n bytes against what all requests may hold.
-func (c *client) charge(n int64) *refusal {
+func (c *call) charge(n int64) *refusal {
 	if !c.g.held.take(n) {
 		return refuseHeld
 	}
@@ -287,7 +287,7 @@ func (c *client) lost(err error) *refusal {
 	return badRequest("", "the body could not be read")
 }
 
-func (c *client) tooLarge() *refusal {
+func (c *call) tooLarge() *refusal {
 	return &refusal{status: 413, code: "body_too_large", reason: reasonTooLarge,
 		msg: "the request's body is larger than limits.body_bytes (" + strconv.FormatInt(c.g.cfg.Limits.BodyBytes, 10) + ")"}
 }
@@ -315,7 +315,7 @@ func (c *client) skipBody() bool {
 }
 
 // understand reads from the body what routing needs.
-func (c *client) understand() *refusal {
+func (c *call) understand() *refusal {
 	q := &c.req
 	q.fields = body.Fields{MaxTokens: -1, N: 1}
 	switch q.route.kind {

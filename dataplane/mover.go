@@ -134,7 +134,7 @@ func (a *answer) again() bool {
 
 // appendRequest writes the head that the engine gets. Hop-by-hop headers end
 // here; the client's key goes on only where the configuration says so.
-func (c *client) appendRequest(dst []byte, st *station) []byte {
+func (c *call) appendRequest(dst []byte, st *station) []byte {
 	q := &c.req
 	dst = append(dst, q.head.Method...)
 	dst = append(dst, ' ')
@@ -175,7 +175,7 @@ func (c *client) appendRequest(dst []byte, st *station) []byte {
 }
 
 // appendForwarded adds this hop to what earlier proxies said.
-func (c *client) appendForwarded(dst []byte) []byte {
+func (c *call) appendForwarded(dst []byte) []byte {
 	dst = append(dst, "X-Forwarded-For: "...)
 	for i := range c.req.head.Headers {
 		if h := &c.req.head.Headers[i]; h.Kind == http1.XForwardedFor {

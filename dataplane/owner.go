@@ -51,7 +51,7 @@ func (o *owners) find(id []byte) *scheduler.Instance {
 }
 
 // owner is the instance that alone can serve the request, nil where any can.
-func (c *client) owner() *scheduler.Instance {
+func (c *call) owner() *scheduler.Instance {
 	q := &c.req
 	if rest, ok := bytes.CutPrefix(q.path, []byte("/v1/responses/")); ok {
 		id, _, _ := bytes.Cut(rest, []byte("/"))
@@ -64,7 +64,7 @@ func (c *client) owner() *scheduler.Instance {
 }
 
 // own remembers who made the response whose first piece this is.
-func (c *client) own(a *answer) {
+func (c *call) own(a *answer) {
 	if q := &c.req; string(q.path) == "/v1/responses" && a.head.Status < 300 {
 		for _, p := range a.parts {
 			if id := stringAfter(p[:min(len(p), minBuffer)], `"id"`); len(id) > 0 {

@@ -8,7 +8,7 @@ import (
 )
 
 // ask sets down for the scheduler what it should know of the request.
-func (c *client) ask() {
+func (c *call) ask() {
 	q := &c.req
 	q.query = scheduler.Query{
 		ID:           borrow(q.id),
@@ -34,7 +34,7 @@ func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b))
 
 // place finds an instance: at once, or after a wait. What it returns as a
 // refusal ends the request.
-func (c *client) place() *refusal {
+func (c *call) place() *refusal {
 	q := &c.req
 	// Who comes now does not overtake who waits; who was tried already may.
 	if q.tries > 0 || c.g.holder.count.Load() == 0 {
@@ -46,7 +46,7 @@ func (c *client) place() *refusal {
 }
 
 // pick asks the scheduler.
-func (c *client) pick() {
+func (c *call) pick() {
 	q := &c.req
 	start := c.g.now()
 	q.query.Now, q.query.Rand = start, rand.Uint64()
@@ -55,7 +55,7 @@ func (c *client) pick() {
 }
 
 // verdict turns a decision that is no instance into what the client is told.
-func (c *client) verdict() *refusal {
+func (c *call) verdict() *refusal {
 	q := &c.req
 	switch q.decision.Verdict {
 	case scheduler.Picked:
@@ -70,7 +70,7 @@ func (c *client) verdict() *refusal {
 }
 
 // await holds the request until an instance can take it.
-func (c *client) await() *refusal {
+func (c *call) await() *refusal {
 	q, h := &c.req, c.g.holder
 	start := c.g.now()
 	deadline, hopeless := int64(0), int64(0)
@@ -114,7 +114,7 @@ func (c *client) await() *refusal {
 }
 
 // waitFor lets an interruption of the client end the wait.
-func (c *client) waitFor(w *waiter) error {
+func (c *call) waitFor(w *waiter) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wait = w

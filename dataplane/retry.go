@@ -38,7 +38,7 @@ type outcome struct {
 
 // forward takes a request through its tries. This is the place, and the only
 // one, where a request is retried.
-func (c *client) forward() (again bool) {
+func (c *call) forward() (again bool) {
 	q := &c.req
 	c.ask()
 	for {
@@ -66,12 +66,12 @@ func (c *client) forward() (again bool) {
 			default:
 				q.decision.Instance.Succeeded()
 			}
-			return c.keepsAlive()
+			return c.to.keepsAlive()
 		case cut:
 			if !q.meter.done {
 				q.decision.Instance.Failed(out.failure, out.err.Error())
 			}
-			return c.cutShort(cutBy(out)) && c.keepsAlive()
+			return c.to.cutShort(cutBy(out)) && c.to.keepsAlive()
 		case wanting:
 			c.g.log.Error("no connection to an instance: this machine has no descriptor or port left (ulimit -n, ip_local_port_range)", "err", out.err)
 			return c.refuse(refuseWanting)
@@ -81,7 +81,7 @@ func (c *client) forward() (again bool) {
 			return false
 		case halted:
 			if q.started {
-				c.cutShort(refuseDraining)
+				c.to.cutShort(refuseDraining)
 				return false
 			}
 			return c.refuse(refuseDraining)
@@ -102,7 +102,7 @@ func (c *client) forward() (again bool) {
 }
 
 // exhausted says why a request whose try failed may not have another, or nil.
-func (c *client) exhausted(out outcome) *refusal {
+func (c *call) exhausted(out outcome) *refusal {
 	q := &c.req
 	switch {
 	case q.deaths >= 2:
@@ -117,7 +117,7 @@ func (c *client) exhausted(out outcome) *refusal {
 }
 
 // spent is what the client gets when no try is left.
-func (c *client) spent(out outcome) *refusal {
+func (c *call) spent(out outcome) *refusal {
 	q := &c.req
 	tried := "1 instance was tried"
 	if q.tries > 1 {
@@ -136,7 +136,7 @@ var errHung = errors.New("it hangs: nothing moves in it")
 
 // giveUp ends a request that no instance answered: with an engine's own last
 // answer if there was one, else with r.
-func (c *client) giveUp(r *refusal, last error) (again bool) {
+func (c *call) giveUp(r *refusal, last error) (again bool) {
 	q := &c.req
 	q.blame.settle()
 	if q.stash != nil {
@@ -152,7 +152,7 @@ func (c *client) giveUp(r *refusal, last error) (again bool) {
 // try gives the request to the instance that was decided on. A reused
 // connection that fails before any answer is replaced by a fresh one, once:
 // an engine may close an idle connection at any time.
-func (c *client) try() (out outcome) {
+func (c *call) try() (out outcome) {
 	q := &c.req
 	st := c.g.stations.of(q.decision.Instance)
 	defer func() { q.last, q.lastErr, q.lastFailure = q.decision.Instance, out.err, out.failure }()
@@ -187,7 +187,7 @@ func (c *client) try() (out outcome) {
 }
 
 // tryOn carries the request on one connection and sees to the connection.
-func (c *client) tryOn(st *station, up *engineConn) outcome {
+func (c *call) tryOn(st *station, up *engineConn) outcome {
 	if c.carry(up) != nil {
 		st.warm.put(up, time.Now())
 		return outcome{end: c.stopped()}
@@ -217,7 +217,7 @@ func (c *client) tryOn(st *station, up *engineConn) outcome {
 }
 
 // stopped is how a try ends that an interruption ended.
-func (c *client) stopped() ending {
+func (c *call) stopped() ending {
 	if c.stop.Load() == stopDrain {
 		return halted
 	}
@@ -226,7 +226,7 @@ func (c *client) stopped() ending {
 
 // died asks, by a fresh connection, whether an instance that failed is gone
 // for good. One that is not leaves us a warm connection.
-func (c *client) died(st *station) bool {
+func (c *call) died(st *station) bool {
 	up, err := st.warm.get(time.Now(), true)
 	if err == nil {
 		st.warm.put(up, time.Now())

@@ -17,7 +17,7 @@ func (g *Gateway) Sample(yield func(row int, cookie uint64, info *unix.TCPInfo))
 			}
 		}
 	}
-	for _, c := range g.clients.carried() {
+	for _, c := range g.calls.carried() {
 		if row, ok := c.home.inst.Row(); ok {
 			c.sample(row, yield)
 		}
@@ -45,9 +45,9 @@ func (p *warm) snapshot() []*engineConn {
 }
 
 // carried are the engines' connections that carry a request now.
-func (t *clients) carried() (conns []*engineConn) {
+func (t *calls) carried() (conns []*engineConn) {
 	t.mu.Lock()
-	all := append([]*client(nil), t.all...)
+	all := append([]*call(nil), t.all...)
 	t.mu.Unlock()
 	for _, c := range all {
 		c.mu.Lock()

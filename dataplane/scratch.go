@@ -16,7 +16,7 @@ type scratch struct {
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // equip takes scratch memory for the next request, if the last gave it away.
-func (c *client) equip() {
+func (c *call) equip() {
 	if c.scratch != nil {
 		return
 	}
@@ -27,7 +27,7 @@ func (c *client) equip() {
 }
 
 // shed gives it away.
-func (c *client) shed() {
+func (c *call) shed() {
 	if c.scratch == nil {
 		return
 	}

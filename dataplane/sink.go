@@ -8,14 +8,16 @@ import (
 	"penstock/dataplane/http1"
 )
 
-// The client is the sink of an HTTP answer: bytes as the engine framed them.
+// The call is the sink of an answer: it takes in what the account and the
+// scheduler want to know, and gives the rest to its transport. The client is that
+// of HTTP: bytes as the engine framed them.
 
 // mayRetry says whether another instance may still answer this request.
-func (c *client) mayRetry() bool {
+func (c *call) mayRetry() bool {
 	return c.req.tries <= c.g.cfg.Retry.Count && c.req.deaths < 2
 }
 
-func (c *client) waits(now int64, began bool) {
+func (c *call) waits(now int64, began bool) {
 	limit := c.g.cfg.ResponseTimeout
 	if began {
 		limit = c.g.cfg.Limits.StallTimeout
@@ -23,11 +25,11 @@ func (c *client) waits(now int64, began bool) {
 	c.withinAt(now, doingEngine, limit)
 }
 
-func (c *client) complete() bool { return !c.att.ans.head.EventStream || c.req.meter.finished }
+func (c *call) complete() bool { return !c.att.ans.head.EventStream || c.req.meter.finished }
 
-// begin sends the answer's head with the first piece of its body, and lets go
+// begin takes in an answer's head with the first piece of its body, and lets go
 // of the request's own bytes: nothing can be retried any more.
-func (c *client) begin(now int64, a *answer, piece []byte) error {
+func (c *call) begin(now int64, a *answer, piece []byte) error {
 	q := &c.req
 	q.meter.begin(now, a)
 	q.meter.see(a)
@@ -43,6 +45,32 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	q.hasBegun(now)
 	q.decision.Reservation.Moved(len(piece), now)
 	c.g.account.firstByte(q, now)
+	return c.to.open(now, a, piece)
+}
+
+// hasBegun tells the scheduler of the first token, when it has come.
+func (q *request) hasBegun(now int64) {
+	if q.meter.begun() || q.status >= 300 {
+		q.decision.Reservation.FirstByte(now)
+	}
+}
+
+// relay takes in a further piece of the body.
+func (c *call) relay(now int64, a *answer, piece []byte) error {
+	q := &c.req
+	c.g.account.nextBytes(q, now)
+	q.decision.Reservation.Moved(len(piece), now)
+	if q.meter.see(a) {
+		q.meter.last = now
+		q.hasBegun(now)
+		q.decision.Reservation.Tokens(q.meter.batch(), now)
+	}
+	return c.to.pass(now, a, piece)
+}
+
+// open sends the head with the first piece.
+func (c *client) open(now int64, a *answer, piece []byte) error {
+	q := &c.req
 	c.bye = !q.head.KeepAlive || c.g.Draining() || a.mode == framedClose || a.mode == framedChunked && q.minor() == 0
 	c.out = c.appendAnswer(c.out[:0], a)
 	c.settleWith(a)
@@ -64,23 +92,7 @@ func (c *client) begin(now int64, a *answer, piece []byte) error {
 	return err
 }
 
-// hasBegun tells the scheduler of the first token, when it has come.
-func (q *request) hasBegun(now int64) {
-	if q.meter.begun() || q.status >= 300 {
-		q.decision.Reservation.FirstByte(now)
-	}
-}
-
-// relay sends a further piece of the body.
-func (c *client) relay(now int64, a *answer, piece []byte) error {
-	q := &c.req
-	c.g.account.nextBytes(q, now)
-	q.decision.Reservation.Moved(len(piece), now)
-	if q.meter.see(a) {
-		q.meter.last = now
-		q.hasBegun(now)
-		q.decision.Reservation.Tokens(q.meter.batch(), now)
-	}
+func (c *client) pass(now int64, a *answer, piece []byte) error {
 	c.settleWith(a)
 	c.out = c.out[:0]
 	return c.send(now, a, piece)
@@ -88,7 +100,7 @@ func (c *client) relay(now int64, a *answer, piece []byte) error {
 
 // settleWith settles with the piece that ends the answer, or what a client
 // takes for its end.
-func (c *client) settleWith(a *answer) {
+func (c *call) settleWith(a *answer) {
 	if a.done || c.req.meter.done {
 		c.settle()
 	}
@@ -144,7 +156,7 @@ func (c *client) appendAnswer(dst []byte, a *answer) []byte {
 }
 
 // appendDecision says why this instance, to whoever may ask and did.
-func (c *client) appendDecision(dst []byte) []byte {
+func (c *call) appendDecision(dst []byte) []byte {
 	q := &c.req
 	if string(q.head.Get(http1.XPenstockExplain)) != "1" || !(c.g.keys.open() || q.key != nil && q.key.Explain) {
 		return dst
@@ -173,7 +185,7 @@ func (c *client) keepsAlive() bool { return !c.bye }
 
 // answerStashed passes on an engine's own error answer that was kept back. r
 // is told if it cannot be read again.
-func (c *client) answerStashed(r *refusal) (again bool) {
+func (c *call) answerStashed(r *refusal) (again bool) {
 	q, a := &c.req, &c.att.ans
 	raw := q.stash
 	q.stash = nil // begin releases what the request holds
@@ -189,5 +201,5 @@ func (c *client) answerStashed(r *refusal) (again bool) {
 	if c.begin(c.g.now(), a, raw.b[n:n+k]) != nil {
 		return false
 	}
-	return c.keepsAlive()
+	return c.to.keepsAlive()
 }

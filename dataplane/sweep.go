@@ -11,16 +11,15 @@ import (
 // connections costs less than a timer a token would.
 const sweepEvery = 100 * time.Millisecond
 
-// clients is the table of all client connections, for the sweeper and for the
-// end.
-type clients struct {
+// calls is the table of all calls, for the sweeper and for the end.
+type calls struct {
 	mu  sync.Mutex
-	all []*client
+	all []*call
 	why uint32 // everybody has to end, who comes now too
 }
 
 // add says why c has to end, stopNone if it has not.
-func (t *clients) add(c *client) (why uint32) {
+func (t *calls) add(c *call) (why uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c.slot = len(t.all)
@@ -28,7 +27,7 @@ func (t *clients) add(c *client) (why uint32) {
 	return t.why
 }
 
-func (t *clients) remove(c *client) {
+func (t *calls) remove(c *call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := len(t.all) - 1
@@ -38,53 +37,47 @@ func (t *clients) remove(c *client) {
 	t.all = t.all[:n]
 }
 
-func (t *clients) len() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.all)
-}
-
-// late returns the clients whose deadline has passed. Few are: they are told
+// late returns the calls whose deadline has passed. Few are: they are told
 // outside the lock.
-func (t *clients) late(now int64, dst []lateClient) []lateClient {
+func (t *calls) late(now int64, dst []lateCall) []lateCall {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.all {
 		if d := c.deadline.Load(); d != 0 && now >= d {
-			dst = append(dst, lateClient{c, d})
+			dst = append(dst, lateCall{c, d})
 		}
 	}
 	return dst
 }
 
-// stuck returns the clients whose request an instance that hangs keeps without
-// a byte.
-func (t *clients) stuck(dst []stuckClient) []stuckClient {
+// stuck returns the calls whose request an instance that hangs keeps without a
+// byte.
+func (t *calls) stuck(dst []stuckCall) []stuckCall {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.all {
 		if at := c.waitsFor.Load(); at != nil && at.Stuck() {
-			dst = append(dst, stuckClient{c, at})
+			dst = append(dst, stuckCall{c, at})
 		}
 	}
 	return dst
 }
 
-type stuckClient struct {
-	c  *client
+type stuckCall struct {
+	c  *call
 	at *scheduler.Instance
 }
 
-type lateClient struct {
-	c        *client
+type lateCall struct {
+	c        *call
 	deadline int64
 }
 
-// interrupt ends every client's work.
-func (t *clients) interrupt(why uint32) {
+// interrupt ends every call's work.
+func (t *calls) interrupt(why uint32) {
 	t.mu.Lock()
 	t.why = why
-	all := append([]*client(nil), t.all...)
+	all := append([]*call(nil), t.all...)
 	t.mu.Unlock()
 	for _, c := range all {
 		c.interrupt(why)
@@ -96,19 +89,19 @@ func (t *clients) interrupt(why uint32) {
 func (g *Gateway) sweep(stop <-chan struct{}) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	var late []lateClient
-	var stuck []stuckClient
+	var late []lateCall
+	var stuck []stuckCall
 	for {
 		select {
 		case <-stop:
 			return
 		case now := <-tick.C:
-			late = g.clients.late(g.now(), late[:0])
+			late = g.calls.late(g.now(), late[:0])
 			for _, l := range late {
 				l.c.expire(l.deadline)
 			}
 			clear(late)
-			stuck = g.clients.stuck(stuck[:0])
+			stuck = g.calls.stuck(stuck[:0])
 			for _, s := range stuck {
 				s.c.unhang(s.at)
 			}

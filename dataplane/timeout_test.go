@@ -151,7 +151,8 @@ func TestExpiryThatCameLateDoesNotCutTheNextRequest(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	c := &client{g: &Gateway{start: time.Now()}, conn: near}
+	c := &client{call: call{g: &Gateway{start: time.Now()}}, conn: near}
+	c.to = c
 	c.withinAt(0, doingRead, 1000)
 	c.expire(c.deadline.Load()) // the body had been read a moment before
 	c.freshen()

@@ -42,7 +42,7 @@ func (d *density) learn(bytes, tokens int) {
 }
 
 // promptTokens is a guess of the prompt's length.
-func (c *client) promptTokens() int {
+func (c *call) promptTokens() int {
 	q := &c.req
 	return q.fields.Tokens + int(math.Ceil(float64(q.fields.TextBytes)*c.g.densities[q.keyIndex].perByte()))
 }
@@ -57,7 +57,7 @@ func (q *request) maxTokens() int {
 
 // teach leaves with the scheduler what a try's answer has shown, before its
 // reservation ends.
-func (c *client) teach(now int64, out outcome) {
+func (c *call) teach(now int64, out outcome) {
 	q, r := &c.req, &c.req.decision.Reservation
 	if out.end == left || out.end == failed && c.stop.Load() == stopLeft {
 		r.Leave()
