@@ -45,7 +45,7 @@ const (
 var abortNames = [aborts]string{"pending", "before_first_byte", "streaming"}
 
 // codes are the statuses that are counted apart; any other counts as 0.
-var codes = [...]int{0, 200, 201, 204, 400, 401, 403, 404, 405, 408, 409, 413, 415, 417, 422, 424, 426, 429, 431, 499, 500, 501, 502, 503, 504, 505}
+var codes = [...]int{0, 101, 200, 201, 204, 400, 401, 403, 404, 405, 408, 409, 413, 415, 417, 422, 424, 426, 429, 431, 499, 500, 501, 502, 503, 504, 505}
 
 var codeIndex = func() (at [600]uint8) {
 	for i, c := range codes {

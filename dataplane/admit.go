@@ -58,21 +58,34 @@ func (k *Key) permits(model []byte) bool {
 // limited says whether the key is for some models only.
 func (k *Key) limited() bool { return k != nil && len(k.Models) > 0 }
 
+// authenticate finds the request's route and key.
+func (c *call) authenticate() *refusal {
+	q := &c.req
+	q.route, q.path = c.g.routes.find(q.head.Path)
+	if q.route.kind == routeHealth || c.g.keys.open() {
+		return nil
+	}
+	auth := q.head.Get(http1.Authorization)
+	if auth == nil && q.upgrades() {
+		auth = q.protocolKey()
+	}
+	if q.key = c.g.keys.find(auth); q.key == nil {
+		msg := "no API key: send it as Authorization: Bearer KEY"
+		if len(auth) > 0 {
+			msg = "this API key is not known here"
+		}
+		return &refusal{status: 401, code: "invalid_api_key", reason: reasonAuth, msg: msg}
+	}
+	q.keyIndex = 1 + c.g.keys.index[q.key]
+	return nil
+}
+
 // admit finds the request's route, key and priority, and counts it among the
 // key's. It needs the head alone, so that a stranger's body is never read.
 func (c *call) admit() *refusal {
 	q := &c.req
-	q.route, q.path = c.g.routes.find(q.head.Path)
-	if q.route.kind != routeHealth && !c.g.keys.open() {
-		auth := q.head.Get(http1.Authorization)
-		if q.key = c.g.keys.find(auth); q.key == nil {
-			msg := "no API key: send it as Authorization: Bearer KEY"
-			if len(auth) > 0 {
-				msg = "this API key is not known here"
-			}
-			return &refusal{status: 401, code: "invalid_api_key", reason: reasonAuth, msg: msg}
-		}
-		q.keyIndex = 1 + c.g.keys.index[q.key]
+	if r := c.authenticate(); r != nil {
+		return r
 	}
 	if q.route.label == unrouted.label {
 		return &refusal{status: 404, code: "route_not_found", reason: reasonNotFound,

@@ -15,6 +15,8 @@ type client struct {
 	in   *buffer // bytes read and not yet consumed: in.b[r:w]
 	r, w int
 
+	bridge *bridge // the connection is a WebSocket by now
+
 	bye     bool // the answer said that the connection ends with it
 	lingers bool // it does, and bytes of the request may still be on their way
 }
@@ -30,6 +32,10 @@ func (c *client) serve() {
 		}
 		again := c.answerOne()
 		c.req.reset(c.g)
+		if c.bridge != nil {
+			c.speakMessages()
+			return
+		}
 		if !again || c.stop.Load() != stopNone {
 			return
 		}
@@ -44,6 +50,9 @@ func (c *client) answerOne() (again bool) {
 	defer c.g.account.end(q)
 	defer c.settle()
 	defer c.recovered()
+	if q.upgrades() {
+		return c.upgrade()
+	}
 	if r := c.admit(); r != nil {
 		return c.refuse(r)
 	}
@@ -57,6 +66,16 @@ func (c *client) answerOne() (again bool) {
 		return c.refuse(r)
 	}
 	return c.call.serve()
+}
+
+// speakMessages hands the connection over to its bridge: what HTTP needs is given
+// back first, for it may stay for days.
+func (c *client) speakMessages() {
+	c.shed()
+	putBuffer(c.in)
+	c.in = nil
+	c.deadline.Store(0)
+	c.bridge.run()
 }
 
 // tell answers with r. A body that was not read is skipped when it is small,

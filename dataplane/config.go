@@ -20,6 +20,8 @@ type Config struct {
 	Auth   Auth
 	Routes Routes
 
+	WebSocket WebSocket
+
 	ConnectTimeout  time.Duration // to an instance, TCP
 	ResponseTimeout time.Duration // to the first body byte of an answer; 0: none
 	DrainTimeout    time.Duration // how long streams may finish after the end was asked for
@@ -78,6 +80,14 @@ type Key struct {
 	MaxInFlight       int
 }
 
+// WebSocket bounds what clients may have of them.
+type WebSocket struct {
+	Origins     []string      // of pages that may connect; empty: all
+	PerKey      int           // connections of a key; 0: any number
+	Requests    int           // with an id, under way on a connection
+	IdleTimeout time.Duration // how long a connection may ask for nothing; 0: for ever
+}
+
 // Routes adds paths to those that are routed by default.
 type Routes struct {
 	Allow []string
@@ -100,6 +110,7 @@ func DefaultConfig() Config {
 			IdleTimeout:   120 * time.Second,
 			StallTimeout:  60 * time.Second,
 		},
+		WebSocket:      WebSocket{Requests: 16, IdleTimeout: time.Hour},
 		Auth:           Auth{EngineKey: EngineKeyPassthrough},
 		ConnectTimeout: time.Second,
 		DrainTimeout:   30 * time.Second,
@@ -143,6 +154,9 @@ func (c *Config) validateBounds() error {
 		{"limits.idle_timeout", int64(c.Limits.IdleTimeout), 1, int64(24 * time.Hour), durationText},
 		{"limits.stall_timeout", int64(c.Limits.StallTimeout), 1, int64(24 * time.Hour), durationText},
 		{"limits.connections", int64(c.Limits.Connections), 0, 1 << 24, number},
+		{"websocket.connections_per_key", int64(c.WebSocket.PerKey), 0, 1 << 24, number},
+		{"websocket.requests", int64(c.WebSocket.Requests), 1, 1 << 10, number},
+		{"websocket.idle_timeout", int64(c.WebSocket.IdleTimeout), 0, int64(24 * time.Hour * 365), durationText},
 		{"health.connect_timeout", int64(c.ConnectTimeout), int64(time.Millisecond), int64(time.Minute), durationText},
 		{"health.response_timeout", int64(c.ResponseTimeout), 0, int64(24 * time.Hour), durationText},
 	} {

@@ -101,14 +101,21 @@ func (r *refusal) kind() string {
 }
 
 // object is r in OpenAI's shape: {"error":{"message","type","param","code"}}.
-func (r *refusal) object() []byte {
+func (r *refusal) object() []byte { return r.objectOf(0, 0) }
+
+// message is r as a WebSocket's message: with what a head says else.
+func (r *refusal) message() []byte { return r.objectOf(r.status, r.retry) }
+
+func (r *refusal) objectOf(status, retry int) []byte {
 	type inner struct {
 		Message string  `json:"message"`
 		Type    string  `json:"type"`
 		Param   *string `json:"param"`
 		Code    string  `json:"code"`
+		Status  int     `json:"status,omitempty"`
+		Retry   int     `json:"retry_after,omitempty"` // seconds
 	}
-	in := inner{Message: r.msg, Type: r.kind(), Code: r.code}
+	in := inner{Message: r.msg, Type: r.kind(), Code: r.code, Status: status, Retry: retry}
 	if r.param != "" {
 		in.Param = &r.param
 	}

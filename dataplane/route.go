@@ -14,6 +14,7 @@ type route struct {
 	method string // the one allowed, "" for any
 	tail   bool   // label ends in /*: whatever follows
 	mute   bool   // its answers have no tokens
+	bridge bool   // its requests may come over a WebSocket
 }
 
 type routeKind uint8
@@ -30,9 +31,9 @@ const (
 var unrouted = &route{label: "other"}
 
 var defaultRoutes = []route{
-	{label: "/v1/completions", method: "POST"},
-	{label: "/v1/chat/completions", method: "POST"},
-	{label: "/v1/responses", method: "POST"},
+	{label: "/v1/completions", method: "POST", bridge: true},
+	{label: "/v1/chat/completions", method: "POST", bridge: true},
+	{label: "/v1/responses", method: "POST", bridge: true},
 	{label: "/v1/responses/*", kind: routeOpaque, tail: true},
 	{label: "/v1/messages", method: "POST"},
 	{label: "/v1/messages/count_tokens", method: "POST", mute: true},

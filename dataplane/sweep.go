@@ -112,6 +112,11 @@ func (g *Gateway) sweep(stop <-chan struct{}) {
 				}
 				st.warm.sweep(now)
 			}
+			if g.Draining() { // those that have nothing under way need not wait for the others
+				for _, b := range g.sockets.idle() {
+					b.c.interrupt(stopDrain)
+				}
+			}
 			g.holder.freed()
 			g.account.rotate(now)
 		}

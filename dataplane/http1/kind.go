@@ -14,9 +14,14 @@ const (
 	Expect
 	Host
 	KeepAlive
+	Origin
 	ProxyAuthenticate
 	ProxyAuthorization
 	ProxyConnection
+	SecWebSocketExtensions
+	SecWebSocketKey
+	SecWebSocketProtocol
+	SecWebSocketVersion
 	TE
 	Trailer
 	TransferEncoding
@@ -33,32 +38,37 @@ const (
 
 // kindNames are in lower case.
 var kindNames = [kinds]string{
-	Authorization:      "authorization",
-	Connection:         "connection",
-	ContentEncoding:    "content-encoding",
-	ContentLength:      "content-length",
-	ContentType:        "content-type",
-	Expect:             "expect",
-	Host:               "host",
-	KeepAlive:          "keep-alive",
-	ProxyAuthenticate:  "proxy-authenticate",
-	ProxyAuthorization: "proxy-authorization",
-	ProxyConnection:    "proxy-connection",
-	TE:                 "te",
-	Trailer:            "trailer",
-	TransferEncoding:   "transfer-encoding",
-	Upgrade:            "upgrade",
-	XAPIKey:            "x-api-key",
-	XForwardedFor:      "x-forwarded-for",
-	XForwardedProto:    "x-forwarded-proto",
-	XPenstockExplain:   "x-penstock-explain",
-	XPenstockPriority:  "x-penstock-priority",
-	XRequestID:         "x-request-id",
-	XSessionID:         "x-session-id",
+	Authorization:          "authorization",
+	Connection:             "connection",
+	ContentEncoding:        "content-encoding",
+	ContentLength:          "content-length",
+	ContentType:            "content-type",
+	Expect:                 "expect",
+	Host:                   "host",
+	KeepAlive:              "keep-alive",
+	Origin:                 "origin",
+	SecWebSocketExtensions: "sec-websocket-extensions",
+	SecWebSocketKey:        "sec-websocket-key",
+	SecWebSocketProtocol:   "sec-websocket-protocol",
+	SecWebSocketVersion:    "sec-websocket-version",
+	ProxyAuthenticate:      "proxy-authenticate",
+	ProxyAuthorization:     "proxy-authorization",
+	ProxyConnection:        "proxy-connection",
+	TE:                     "te",
+	Trailer:                "trailer",
+	TransferEncoding:       "transfer-encoding",
+	Upgrade:                "upgrade",
+	XAPIKey:                "x-api-key",
+	XForwardedFor:          "x-forwarded-for",
+	XForwardedProto:        "x-forwarded-proto",
+	XPenstockExplain:       "x-penstock-explain",
+	XPenstockPriority:      "x-penstock-priority",
+	XRequestID:             "x-request-id",
+	XSessionID:             "x-session-id",
 }
 
 // kindsOf lists the kinds by the length of their names: three at most.
-var kindsOf = func() (of [20][]Kind) {
+var kindsOf = func() (of [25][]Kind) {
 	for k := Authorization; k < kinds; k++ {
 		n := len(kindNames[k])
 		of[n] = append(of[n], k)

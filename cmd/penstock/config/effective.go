@@ -61,6 +61,7 @@ func (c *Config) effective() yaml.MapSlice {
 		"auth", c.effectiveAuth(),
 		"routes", mapping("allow", append([]string{}, g.Routes.Allow...)),
 		"limits", effectiveLimits(&g.Limits),
+		"websocket", effectiveWebSocket(&g.WebSocket),
 		"kernel", mapping("mode", c.Kernel.Mode, "cgroup", c.Kernel.Cgroup, "pin", c.Kernel.Pin),
 		"metrics", c.effectiveMetrics(),
 		"log", mapping("level", c.Log.levelName(), "format", c.Log.Format),
@@ -112,6 +113,19 @@ func effectiveLimits(l *dataplane.Limits) yaml.MapSlice {
 		"idle_timeout", durationText(l.IdleTimeout),
 		"stall_timeout", durationText(l.StallTimeout),
 		"connections", l.Connections,
+	)
+}
+
+func effectiveWebSocket(w *dataplane.WebSocket) yaml.MapSlice {
+	origins := w.Origins
+	if origins == nil {
+		origins = []string{}
+	}
+	return mapping(
+		"origins", origins,
+		"connections_per_key", w.PerKey,
+		"requests", w.Requests,
+		"idle_timeout", durationText(w.IdleTimeout),
 	)
 }
 

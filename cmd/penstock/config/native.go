@@ -57,6 +57,7 @@ func (c *Config) native() section {
 		"routes":        section{"allow": texts(&g.Routes.Allow, anyText)}.read,
 		"tls":           notYet,
 		"limits":        limits(&g.Limits).read,
+		"websocket":     webSocket(&g.WebSocket).read,
 		"kernel":        section{"mode": c.readKernelMode, "cgroup": absolutePath(&c.Kernel.Cgroup), "pin": absolutePath(&c.Kernel.Pin)}.read,
 		"metrics":       c.metrics().read,
 		"cluster":       notYet,
@@ -76,6 +77,15 @@ func limits(l *dataplane.Limits) section {
 		"idle_timeout":   duration(&l.IdleTimeout),
 		"stall_timeout":  duration(&l.StallTimeout),
 		"connections":    integer(&l.Connections),
+	}
+}
+
+func webSocket(w *dataplane.WebSocket) section {
+	return section{
+		"origins":             texts(&w.Origins, isOrigin),
+		"connections_per_key": integer(&w.PerKey),
+		"requests":            integer(&w.Requests),
+		"idle_timeout":        duration(&w.IdleTimeout),
 	}
 }
 
@@ -157,6 +167,15 @@ func (c *Config) readPushEvery(v value) error {
 	}
 	if c.Push.Every < time.Second || c.Push.Every > time.Hour {
 		return v.errorf("%s is out of range: 1s to 1h", c.Push.Every)
+	}
+	return nil
+}
+
+// isOrigin wants a page's origin as browsers say it.
+func isOrigin(v value, s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+		return v.errorf("need the origin of a page, such as https://chat.example")
 	}
 	return nil
 }

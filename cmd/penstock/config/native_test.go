@@ -267,9 +267,9 @@ func TestAnotherProgramsFileIsNotQuoted(t *testing.T) {
 		refused(t, err, want)
 	}
 	long := strings.Repeat("sk", 50)
-	g(long+": 1", "p.yaml:2: "+long[:37]+"…: unknown key (known here: admin, auth, discovery, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape, slo)")
+	g(long+": 1", "p.yaml:2: "+long[:37]+"…: unknown key (known here: admin, auth, discovery, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape, slo, websocket)")
 	g("kernel: {xyzzy: 1}", "p.yaml:2: kernel.xyzzy: unknown key (known here: cgroup, mode, pin)")
-	g("\"a\\x1b\\nb\": 1", "p.yaml:2: a??b: unknown key (known here: admin, auth, discovery, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape, slo)")
+	g("\"a\\x1b\\nb\": 1", "p.yaml:2: a??b: unknown key (known here: admin, auth, discovery, drain_timeout, engine, engines, group, health, instances, kernel, limits, listen, log, metrics, name, policy, queue, resources, retry, routes, scheduler, scrape, slo, websocket)")
 	name := strings.Repeat("label", 20)
 	if c := mustRead(t, one+"metrics: {labels: {"+name+": a}}", Flags{}); c.Push.Labels[name] != "a" {
 		t.Errorf("a long label: got %v", c.Push.Labels)

@@ -1,0 +1,328 @@
+package dataplane
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fasthttp/websocket"
+
+	"penstock/dataplane/http1"
+)
+
+// bridge is a WebSocket whose messages are requests. Its client's goroutine
+// reads; each request in flight has one of its own, which writes its answer.
+// Those without an id are answered one after the other.
+type bridge struct {
+	c    *client
+	ws   *websocket.Conn
+	key  int
+	head []byte // of each request, as if it had come by POST
+
+	writing sync.Mutex // a message to the client is whole before the next begins
+
+	mu      sync.Mutex
+	running map[string]*message // by id, and those in order by nothing
+	line    []*message          // without an id, in order; the first is under way
+	calls   sync.WaitGroup      // messages' goroutines
+
+	heard, asked int64 // a byte from the client, and the last ping: ns, the reader's own
+	busy         int64 // when something was last under way
+}
+
+const (
+	// pingEvery is how often a silent client is asked whether it is there; who has
+	// said nothing by the second time is not.
+	pingEvery = 20 * time.Second
+	// mostHeld is how many requests of a connection wait for their turn.
+	mostHeld = 64
+)
+
+func newBridge(c *client) *bridge {
+	now := c.g.now()
+	return &bridge{c: c, key: c.req.keyIndex, head: c.req.asPost(), running: make(map[string]*message), heard: now, asked: now, busy: now}
+}
+
+// asPost is the head of the requests that come over the handshake's connection.
+func (q *request) asPost() []byte {
+	b := append([]byte("POST "), q.head.Path...)
+	if len(q.head.Query) > 0 {
+		b = append(append(b, '?'), q.head.Query...)
+	}
+	b = append(b, " HTTP/1.1\r\nContent-Type: application/json\r\n"...)
+	for i := range q.head.Headers {
+		h := &q.head.Headers[i]
+		switch h.Kind {
+		case http1.ContentType, http1.ContentLength, http1.Expect, http1.Origin, http1.XRequestID,
+			http1.SecWebSocketExtensions, http1.SecWebSocketKey, http1.SecWebSocketProtocol, http1.SecWebSocketVersion:
+			continue
+		}
+		if h.HopByHop() {
+			continue
+		}
+		b = http1.AppendHeader(b, h.Name, h.Value)
+	}
+	if key := q.protocolKey(); key != nil && q.head.Get(http1.Authorization) == nil {
+		b = http1.AppendHeader(b, []byte("Authorization"), append([]byte("Bearer "), key...))
+	}
+	return append(b, "\r\n"...)
+}
+
+// run reads until either side ends the connection.
+func (b *bridge) run() {
+	b.c.g.sockets.add(b)
+	defer b.c.g.sockets.leave(b.key)
+	defer b.c.g.sockets.remove(b)
+	b.ws.SetReadLimit(b.c.g.cfg.Limits.BodyBytes)
+	code, why := 0, ""
+	for code == 0 {
+		kind, r, err := b.ws.NextReader()
+		if err != nil {
+			code, why = b.ended(err)
+			break
+		}
+		code, why = b.take(kind, r)
+	}
+	left := uint32(stopLeft)
+	if b.c.stop.Load() == stopDrain {
+		left = stopDrain
+	}
+	b.interrupt(left)
+	b.calls.Wait()
+	b.close(code, why)
+}
+
+// ended says with which code the connection ends, and why, of an error of
+// reading: 1006, that nobody is there to hear it.
+func (b *bridge) ended(err error) (code int, why string) {
+	var ce *websocket.CloseError
+	var ne net.Error
+	switch {
+	case errors.As(err, &ce):
+		return ce.Code, ""
+	case b.c.stop.Load() == stopDrain:
+		return websocket.CloseGoingAway, "the router is shutting down"
+	case errors.Is(err, errIdle):
+		return websocket.CloseGoingAway, "nothing was asked for long (websocket.idle_timeout)"
+	case errors.Is(err, websocket.ErrReadLimit), errors.Is(err, errInflated):
+		return websocket.CloseMessageTooBig, "a message is larger than limits.body_bytes"
+	case errors.As(err, &ne), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errSilent), b.c.stop.Load() == stopLeft:
+		return websocket.CloseAbnormalClosure, ""
+	}
+	return websocket.CloseProtocolError, ""
+}
+
+// take reads a message and sets about it; a code ends the connection.
+func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
+	b.c.g.sockets.in.Inc()
+	m := newMessage(b)
+	if kind == websocket.BinaryMessage {
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			return b.ended(err)
+		}
+		m.answer(badRequest("", "a binary message: requests are text"))
+		return 0, ""
+	}
+	if err := m.read(r); err != nil {
+		m.call.end()
+		return b.ended(err)
+	}
+	if !utf8.Valid(m.req.body) {
+		m.call.end()
+		return websocket.CloseInvalidFramePayloadData, "a text message is not UTF-8"
+	}
+	if r := m.unwrap(); r != nil {
+		m.answer(r)
+		return 0, ""
+	}
+	if m.cancels {
+		b.cancel(m)
+		return 0, ""
+	}
+	if r := b.enter(m); r != nil {
+		m.answer(r)
+	}
+	return 0, ""
+}
+
+// enter begins a request, or puts it behind those that come before it.
+func (b *bridge) enter(m *message) *refusal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if m.id == nil {
+		if len(b.line) >= mostHeld {
+			return &refusal{status: 429, code: "queue_full", reason: reasonQueueFull, retry: 1, msg: "as many requests of this connection wait for their turn as may"}
+		}
+		if b.line = append(b.line, m); len(b.line) == 1 {
+			b.calls.Go(b.inOrder)
+		}
+		return nil
+	}
+	if b.running[string(m.id)] != nil {
+		return badRequest("id", "a request with this id is under way")
+	}
+	if most := b.c.g.cfg.WebSocket.Requests; len(b.running) >= most {
+		return &refusal{status: 429, code: "rate_limited", reason: reasonRateLimited, retry: 1, msg: "as many requests of this connection are under way as may (websocket.requests)"}
+	}
+	b.running[string(m.id)] = m
+	b.calls.Go(func() {
+		m.run()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.running, string(m.id))
+	})
+	return nil
+}
+
+// inOrder answers those in line, until there is none.
+func (b *bridge) inOrder() {
+	for {
+		b.mu.Lock()
+		if len(b.line) == 0 {
+			b.mu.Unlock()
+			return
+		}
+		m := b.line[0]
+		b.mu.Unlock()
+		m.run()
+		b.mu.Lock()
+		b.line[0] = nil
+		if b.line = b.line[1:]; len(b.line) == 0 {
+			b.line = nil
+			b.mu.Unlock()
+			return
+		}
+		b.mu.Unlock()
+	}
+}
+
+// cancel ends the request with the id of m.
+func (b *bridge) cancel(m *message) {
+	b.mu.Lock()
+	victim := b.running[string(m.id)]
+	b.mu.Unlock()
+	if victim == nil {
+		m.answer(badRequest("id", "no request with this id is under way"))
+		return
+	}
+	m.call.end()
+	victim.cancelled.Store(true)
+	victim.interrupt(stopLeft)
+}
+
+// interrupt ends all that is under way, and what waits for it.
+func (b *bridge) interrupt(why uint32) {
+	b.mu.Lock()
+	var all []*message
+	all = append(all, b.line...)
+	for _, m := range b.running {
+		all = append(all, m)
+	}
+	b.mu.Unlock()
+	for _, m := range all {
+		m.interrupt(why)
+	}
+}
+
+// idle says whether nothing is under way.
+func (b *bridge) idle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.line)+len(b.running) == 0
+}
+
+// send writes a message of the call's to the client.
+func (b *bridge) send(c *call, text []byte) error {
+	const worthPacking = 1 << 10
+	c.within(doingWrite, c.g.cfg.Limits.StallTimeout)
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	b.ws.EnableWriteCompression(len(text) >= worthPacking)
+	if err := b.ws.WriteMessage(websocket.TextMessage, text); err != nil {
+		return err
+	}
+	c.g.sockets.out.Inc()
+	return nil
+}
+
+// close says goodbye, with a code if the client has not said it first, and waits
+// for its answer: to close a socket with unread bytes sends RST.
+func (b *bridge) close(code int, why string) {
+	b.c.g.sockets.closed(code)
+	if code == websocket.CloseAbnormalClosure {
+		return
+	}
+	b.c.within(doingWrite, lastWords)
+	b.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(lastWords))
+	b.c.lingers = true
+}
+
+// bridgeConn is the connection as the library reads and writes it: it asks a
+// silent client whether it is there, and leaves deadlines to the sweeper, which
+// may have set one.
+type bridgeConn struct {
+	net.Conn
+	b *bridge
+}
+
+var (
+	errSilent   = errors.New("the client does not answer")
+	errIdle     = errors.New("nothing was asked for long")
+	errInflated = errors.New("the message is larger than it may be")
+)
+
+func (w *bridgeConn) SetDeadline(time.Time) error      { return nil }
+func (w *bridgeConn) SetWriteDeadline(time.Time) error { return nil }
+
+func (w *bridgeConn) Read(p []byte) (int, error) {
+	b := w.b
+	for {
+		if !b.arm() {
+			return 0, net.ErrClosed
+		}
+		n, err := w.Conn.Read(p)
+		now := b.c.g.now()
+		if n > 0 {
+			b.heard = now
+			return n, nil
+		}
+		if !isTimeout(err) || b.c.stop.Load() != stopNone {
+			return n, err
+		}
+		if err := b.wonder(now); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// arm bounds the next read by the next ping; false: the connection is to end.
+func (b *bridge) arm() bool {
+	b.c.mu.Lock()
+	defer b.c.mu.Unlock()
+	if b.c.stop.Load() != stopNone {
+		return false
+	}
+	b.c.conn.SetReadDeadline(time.Now().Add(b.c.g.pingEvery))
+	return true
+}
+
+// wonder asks a client that has been silent whether it is there, unless it was
+// asked in vain already, or has not asked for anything for too long.
+func (b *bridge) wonder(now int64) error {
+	if b.heard < b.asked {
+		return errSilent
+	}
+	if !b.idle() {
+		b.busy = now
+	}
+	if limit := b.c.g.cfg.WebSocket.IdleTimeout; limit > 0 && now-b.busy >= int64(limit) {
+		return errIdle
+	}
+	b.asked = now
+	b.c.within(doingWrite, b.c.g.cfg.Limits.StallTimeout)
+	defer b.c.deadline.Store(0)
+	return b.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(b.c.g.cfg.Limits.StallTimeout))
+}

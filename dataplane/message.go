@@ -1,0 +1,300 @@
+package dataplane
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+// message is a request that came as a WebSocket's message, and the transport of
+// its answer: a message for each event's data, or one for an answer in one
+// piece; [DONE] last, or an error.
+type message struct {
+	call
+	b  *bridge
+	id []byte // in JSON, as the client wrote it; nil: none
+
+	cancels   bool        // it is no request, but the end of one
+	cancelled atomic.Bool // by the client
+
+	events events
+	whole  []byte // of an answer in one piece
+	failed bool   // the engine's own status is an error
+	said   bool   // [DONE], or an error: nothing may follow
+}
+
+func newMessage(b *bridge) *message {
+	m := &message{b: b}
+	m.g, m.to, m.ip = b.c.g, m, b.c.ip
+	m.req.arrived = m.g.now()
+	return m
+}
+
+// read takes the message in. One that is too large, once inflated too, ends the
+// connection.
+func (m *message) read(r io.Reader) error {
+	q := &m.req
+	n := 0
+	for {
+		if q.hold == nil || n == len(q.hold.b) {
+			if int64(n) > m.g.cfg.Limits.BodyBytes {
+				return errInflated
+			}
+			if m.grow(n) != nil {
+				return errInflated
+			}
+		}
+		k, err := r.Read(q.hold.b[n:])
+		n += k
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if int64(n) > m.g.cfg.Limits.BodyBytes {
+		return errInflated
+	}
+	q.body = q.hold.b[:n:n]
+	return nil
+}
+
+// grow doubles the room, n bytes of which are used.
+func (m *message) grow(n int) *refusal {
+	q := &m.req
+	room := max(2*n, minBuffer)
+	if r := m.charge(int64(room) - q.held); r != nil {
+		return r
+	}
+	larger := getBuffer(room)
+	if n > 0 {
+		copy(larger.b, q.hold.b[:n])
+	}
+	putBuffer(q.hold)
+	q.hold = larger
+	return nil
+}
+
+// unwrap reads the envelope, if the message has one: {"id": …, "request": {…}} or
+// {"id": …, "cancel": true}. No request of OpenAI's begins with one of these.
+func (m *message) unwrap() *refusal {
+	if !enveloped(m.req.body) {
+		return nil
+	}
+	var e struct {
+		ID      json.RawMessage `json:"id"`
+		Request json.RawMessage `json:"request"`
+		Cancel  bool            `json:"cancel"`
+	}
+	if err := json.Unmarshal(m.req.body, &e); err != nil {
+		return badRequest("", "the envelope is not what it should be: "+err.Error())
+	}
+	const most = 128
+	var text string
+	if json.Unmarshal(e.ID, &text) != nil || text == "" || len(e.ID) > most {
+		return badRequest("id", `"id" has to be a string of 1 to 126 characters`)
+	}
+	m.id = e.ID
+	if m.cancels = e.Cancel; m.cancels {
+		return nil
+	}
+	if len(e.Request) == 0 || e.Request[0] != '{' {
+		return badRequest("request", `"request" has to be an object, the request's body`)
+	}
+	m.req.body = m.req.body[:copy(m.req.body, e.Request)]
+	return nil
+}
+
+// enveloped says whether a message's first key is one of an envelope.
+func enveloped(text []byte) bool {
+	rest, ok := bytes.CutPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{"))
+	rest = bytes.TrimLeft(rest, " \t\r\n")
+	return ok && (bytes.HasPrefix(rest, []byte(`"id"`)) || bytes.HasPrefix(rest, []byte(`"request"`)) || bytes.HasPrefix(rest, []byte(`"cancel"`)))
+}
+
+// run answers the message.
+func (m *message) run() {
+	q := &m.req
+	if why := m.g.calls.add(&m.call); why != stopNone {
+		m.interrupt(why)
+	}
+	defer m.g.calls.remove(&m.call)
+	m.serveAs(func() bool {
+		if r := m.admit(); r != nil {
+			return m.refuse(r)
+		}
+		q.ready = m.g.now()
+		return m.call.serve()
+	})
+}
+
+// answer refuses what is no request that could be served.
+func (m *message) answer(r *refusal) {
+	m.serveAs(func() bool {
+		m.req.route, m.req.path = m.g.routes.find(m.req.head.Path)
+		return m.refuse(r)
+	})
+}
+
+// serveAs runs what serves the request, between what every request has at its
+// beginning and its end.
+func (m *message) serveAs(serve func() bool) {
+	q := &m.req
+	m.equip()
+	defer m.shed()
+	defer m.call.end()
+	defer q.blocks.put()
+	if n, err := q.head.Parse(m.b.head); err != nil || n == 0 { // it was right at the handshake
+		return
+	}
+	q.identify()
+	m.g.account.begin()
+	defer m.g.account.end(q)
+	defer m.settle()
+	defer m.recovered()
+	serve()
+	if m.cancelled.Load() {
+		m.finish(refuseCancelled)
+	}
+}
+
+var refuseCancelled = &refusal{status: 499, code: "cancelled", reason: reasonClientGone, msg: "the request was cancelled"}
+
+func (m *message) tell(r *refusal) bool { return m.finish(r) == nil }
+
+// finish sends an error as the last message of the request.
+func (m *message) finish(r *refusal) error {
+	if m.said {
+		return nil
+	}
+	m.said = true
+	return m.send(r.message())
+}
+
+// send sends a message of the answer, within the envelope if the request had one.
+func (m *message) send(text []byte) error {
+	if m.id == nil {
+		return m.b.send(&m.call, text)
+	}
+	m.out = append(append(append(m.out[:0], `{"id":`...), m.id...), ',')
+	if object, ok := bytes.CutPrefix(text, []byte(`{"error":`)); ok && json.Valid(text) {
+		m.out = append(append(m.out, `"error":`...), object...)
+		return m.b.send(&m.call, m.out)
+	}
+	m.out = append(m.out, `"data":`...)
+	if json.Valid(text) {
+		m.out = append(m.out, text...)
+	} else {
+		quoted, err := json.Marshal(string(text))
+		if err != nil { // strings always marshal
+			return err
+		}
+		m.out = append(m.out, quoted...)
+	}
+	m.out = append(m.out, '}')
+	return m.b.send(&m.call, m.out)
+}
+
+// The transport of an engine's answer.
+
+func (m *message) open(now int64, a *answer, piece []byte) error {
+	m.failed = a.head.Status >= 300
+	m.req.release(m.g)
+	return m.pass(now, a, piece)
+}
+
+// pass gives the client what has come whole: events as they come, anything else
+// at its end.
+func (m *message) pass(_ int64, a *answer, _ []byte) error {
+	m.settleWith(a)
+	for _, p := range a.parts {
+		if err := m.take(a, p); err != nil {
+			return err
+		}
+	}
+	if !a.done {
+		return nil
+	}
+	return m.conclude(a)
+}
+
+func (m *message) take(a *answer, p []byte) error {
+	if a.head.EventStream && !m.failed {
+		return m.events.feed(p, int(m.g.cfg.Limits.BodyBytes), m.event)
+	}
+	if len(m.whole)+len(p) > int(m.g.cfg.Limits.BodyBytes) {
+		return errInflated
+	}
+	m.whole = append(m.whole, p...)
+	return nil
+}
+
+// event sends what one had to say.
+func (m *message) event(data []byte) error {
+	if m.said {
+		return nil
+	}
+	m.said = string(data) == "[DONE]"
+	return m.send(data)
+}
+
+// conclude sends what is left at the end of an answer, and that it is the end.
+func (m *message) conclude(a *answer) error {
+	if m.failed {
+		m.said = true
+		return m.send(engineError(m.whole, a.head.Status))
+	}
+	if a.head.EventStream {
+		if err := m.events.flush(m.event); err != nil {
+			return err
+		}
+	} else if err := m.send(m.whole); err != nil {
+		return err
+	}
+	return m.event([]byte("[DONE]"))
+}
+
+func (m *message) cutShort(r *refusal) bool {
+	if m.req.meter.done {
+		return true // the client has it all
+	}
+	m.req.refused = r
+	return m.finish(r) == nil
+}
+
+func (m *message) keepsAlive() bool { return true }
+
+func (m *message) late(uint32) { m.b.c.conn.SetWriteDeadline(past) }
+
+func (m *message) interrupted(uint32) {} // the connection is others' too
+
+// engineError is an engine's own error with its status in it; what is no JSON is
+// wrapped.
+func engineError(body []byte, status int) []byte {
+	var whole map[string]json.RawMessage
+	var inner map[string]json.RawMessage
+	if json.Unmarshal(body, &whole) == nil {
+		if json.Unmarshal(whole["error"], &inner) != nil || inner == nil {
+			inner = whole
+		}
+	}
+	if inner == nil {
+		return (&refusal{status: status, code: "instance_error", msg: clipText(body)}).message()
+	}
+	inner["status"] = json.RawMessage(strconv.Itoa(status))
+	b, err := json.Marshal(map[string]any{"error": inner})
+	if err != nil { // it was JSON
+		return (&refusal{status: status, code: "instance_error", msg: clipText(body)}).message()
+	}
+	return b
+}
+
+// clipText is an engine's words, as far as they are worth passing on.
+func clipText(b []byte) string {
+	const most = 1 << 10
+	return strings.ToValidUTF8(string(b[:min(len(b), most)]), "\uFFFD")
+}

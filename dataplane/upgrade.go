@@ -1,0 +1,136 @@
+package dataplane
+
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fasthttp/websocket"
+
+	"penstock/dataplane/http1"
+)
+
+// What a WebSocket's client may choose of: browsers can set no header, so that
+// their key comes as a subprotocol too, which is never echoed.
+const (
+	bridgeProtocol = "penstock.v1"
+	keyProtocol    = "bearer."
+)
+
+// upgrades says whether the request asks for a WebSocket.
+func (q *request) upgrades() bool {
+	return hasToken(q.head.Get(http1.Upgrade), "websocket") && hasToken(q.head.Get(http1.Connection), "upgrade")
+}
+
+// hasToken says whether a list of tokens has one.
+func hasToken(list []byte, token string) bool {
+	for t := range bytes.SplitSeq(list, []byte(",")) {
+		if strings.EqualFold(string(bytes.TrimSpace(t)), token) {
+			return true
+		}
+	}
+	return false
+}
+
+// upgrade makes the connection a WebSocket, if its request may have one.
+func (c *client) upgrade() (again bool) {
+	q := &c.req
+	if r := c.admitSocket(); r != nil {
+		return c.refuse(r)
+	}
+	b := newBridge(c)
+	ws, err := upgrader.Upgrade(hijacked{conn: &bridgeConn{Conn: c.conn, b: b}}, httpRequest(&q.head), nil)
+	if err != nil { // what can be wrong was looked for: the client has left
+		c.g.sockets.leave(q.keyIndex)
+		q.gone()
+		return false
+	}
+	q.status = 101
+	b.ws, c.bridge = ws, b
+	return false
+}
+
+// admitSocket says why the request may have no WebSocket. Who may is counted.
+func (c *client) admitSocket() *refusal {
+	q := &c.req
+	if r := c.authenticate(); r != nil {
+		return r
+	}
+	switch {
+	case !q.route.bridge:
+		return &refusal{status: 404, code: "route_not_found", reason: reasonNotFound, msg: "no WebSocket is served at this path: " + clip(q.head.Path)}
+	case !q.head.Is("GET"):
+		return &refusal{status: 405, code: "method_not_allowed", reason: reasonBadRequest, allow: "GET, " + q.route.allowed(), msg: "a WebSocket begins with GET, not " + clip(q.head.Method)}
+	case string(q.head.Get(http1.SecWebSocketVersion)) != "13":
+		return &refusal{status: 426, code: "upgrade_required", reason: reasonBadRequest, head: []byte("Sec-WebSocket-Version: 13\r\n"), msg: "WebSockets of version 13 are served, none of " + clip(q.head.Get(http1.SecWebSocketVersion))}
+	case !isChallenge(q.head.Get(http1.SecWebSocketKey)):
+		return badRequest("", "Sec-WebSocket-Key has to be 16 bytes in base64")
+	case c.r < c.w || q.unread != 0:
+		q.broken = true
+		return badRequest("", "bytes came before the WebSocket was accepted")
+	case !c.g.cfg.WebSocket.admits(q.head.Get(http1.Origin)):
+		return &refusal{status: 403, code: "origin_not_allowed", reason: reasonForbidden, msg: "pages of " + clip(q.head.Get(http1.Origin)) + " may not connect (websocket.origins)"}
+	case c.g.Draining():
+		return refuseDraining
+	case !c.g.sockets.enter(q.keyIndex, c.g.cfg.WebSocket.PerKey):
+		return &refusal{status: 429, code: "rate_limited", reason: reasonRateLimited, retry: 1, msg: "this key has as many WebSockets open as it may (websocket.connections_per_key)"}
+	}
+	return nil
+}
+
+// admits says whether a page of that origin may connect; who names none is no
+// browser.
+func (w *WebSocket) admits(origin []byte) bool {
+	return len(w.Origins) == 0 || len(origin) == 0 || slices.ContainsFunc(w.Origins, func(o string) bool { return strings.EqualFold(o, string(origin)) })
+}
+
+// isChallenge says whether a key is 16 bytes in base64.
+func isChallenge(key []byte) bool {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	return len(key) == 24 && string(key[22:]) == "==" && len(bytes.Trim(key[:22], alphabet)) == 0
+}
+
+// protocolKey is the key that is given as a subprotocol; nil: none is.
+func (q *request) protocolKey() []byte {
+	for p := range bytes.SplitSeq(q.head.Get(http1.SecWebSocketProtocol), []byte(",")) {
+		if key, ok := bytes.CutPrefix(bytes.TrimSpace(p), []byte(keyProtocol)); ok {
+			return key
+		}
+	}
+	return nil
+}
+
+// upgrader answers handshakes: connections take a buffer to write for as long as
+// they do.
+var upgrader = websocket.Upgrader{
+	ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: new(sync.Pool),
+	EnableCompression: true, Subprotocols: []string{bridgeProtocol}, CheckOrigin: func(*http.Request) bool { return true },
+}
+
+// httpRequest is a handshake as the library reads it.
+func httpRequest(head *http1.Request) *http.Request {
+	r := &http.Request{Method: "GET", Header: make(http.Header), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	for i := range head.Headers {
+		h := &head.Headers[i]
+		r.Header.Add(string(h.Name), string(h.Value))
+	}
+	return r
+}
+
+// hijacked gives the library the connection.
+type hijacked struct {
+	conn net.Conn
+}
+
+func (h hijacked) Header() http.Header         { return http.Header{} }
+func (h hijacked) Write(p []byte) (int, error) { return len(p), nil }
+func (h hijacked) WriteHeader(int)             {}
+
+func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	const least = 16 // what the library does not use
+	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, least), bufio.NewWriterSize(h.conn, 512)), nil
+}
