@@ -41,7 +41,7 @@ func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
 	for n := range from {
 		c := &from[n]
 		c.depth, c.blocks = sc.found[n], int32(prefix.Units(q.Prefix, int(sc.found[n])))
-		c.size, c.most = int32(s.cached.Len(sc.slots[n])), int32(s.cached.Limit(sc.slots[n]))
+		c.size = int32(s.cached.Len(sc.slots[n]))
 	}
 }
 

@@ -88,20 +88,16 @@ func (c *candidate) foresee(q *Query, output, patience float64, others usual, he
 		held, share := c.ttft+output*gap, atMost(used/size, 1-leastIdle)
 		later += arrivals * (c.fresh + output/2) / size * held * crowding(share, answers/share, held)
 	}
-	lost := c.lost(q) * rates.Token
+	lost := c.busy * w.again()
 	c.cost = c.ttft + patience*(gap+harm) + later + lost*(1+patience*slowed) - float64(c.ties)*tie*rates.Token
 }
 
-// lost is how many tokens are computed again some day because the request takes
-// their place in the cache: of those evicted as many as are found of prompts.
-func (c *candidate) lost(q *Query) float64 {
-	evicted := c.fresh - float64(int(c.most-c.size)*q.BlockTokens)
-	if c.most == 0 || evicted <= 0 {
-		return 0
-	}
-	w := &c.inst.row.work
+// again is the share of prompts that is found in the cache there: as much of what
+// the request's own tokens evict, now or when the cache is full, is computed again
+// some day.
+func (w *work) again() float64 {
 	found, computed := float64(w.found.Load()), float64(w.computed.Load())
-	return atMost(evicted, c.fresh) * found / atLeast(found+computed, 1)
+	return found / atLeast(found+computed, 1)
 }
 
 // newer is how much one count is ahead of another that was read later.

@@ -209,7 +209,7 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 			heap = &sc.returning
 		}
 		c := grow(heap)
-		c.inst, c.load, c.depth, c.blocks, c.size, c.most, c.ties, c.crowded, c.full = i, i.load(requestTokens), 0, 0, 0, 0, 0, i.crowded(), full
+		c.inst, c.load, c.depth, c.blocks, c.size, c.ties, c.crowded, c.full = i, i.load(requestTokens), 0, 0, 0, 0, i.crowded(), full
 	}
 	sc.ramp()
 }

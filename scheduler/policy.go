@@ -24,7 +24,6 @@ type candidate struct {
 	depth   int32 // leading blocks of the prompt that it has
 	blocks  int32 // of BlockBytes each
 	size    int32 // blocks that it has in all
-	most    int32 // of them that it has room for; 0: not asked
 	ties    int32 // what else draws the request there
 	crowded bool  // it runs as many requests as it can
 	outlook

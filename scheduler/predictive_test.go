@@ -297,40 +297,40 @@ func TestLeavingIsNotFree(t *testing.T) {
 	}
 }
 
-// Where prompts come again, what a full cache drops for a new one is computed
-// again.
-func TestPredictiveSparesAFullCache(t *testing.T) {
-	for _, again := range []bool{false, true} {
+// Where prompts come again, a long queue before one that is cached is worth more:
+// to compute it elsewhere takes the place of what will be asked for.
+func TestPredictiveSparesCachesWherePromptsComeAgain(t *testing.T) {
+	f := func(again bool) (index int) {
 		s := speeds(t, fast, fast)
-		full := s.Instances()[0]
-		s.cached.Resize(full.slot, 64)
-		for n := range 20 {
-			q := prompt("some", 4096)
-			if q.Only = full; !again {
-				q = prompt(string(rune('a'+n)), 4096)
-				q.Only = full
+		home := s.Instances()[0]
+		for n := range 9 {
+			q := prompt("some", 8192)
+			if !again && n > 0 {
+				q = prompt(string(rune('a'+n)), 8192)
 			}
+			q.Only = home
 			d := pick(t, s, q)
 			d.Reservation.FirstByte(int64(n))
 			d.Reservation.End()
 		}
-		there := 0
-		for n := range 100 {
-			q := prompt(string(rune('A'+n)), 2048)
-			q.Now = int64(n+5) * 20e9
-			d := pick(t, s, q)
-			if d.Instance == full {
-				there++
-			}
-			d.Reservation.Leave()
-			d.Reservation.Forget()
-			d.Reservation.End()
+		other := &s.Instances()[1].row.work // it serves the same load
+		other.found.Store(home.row.work.found.Load())
+		other.computed.Store(home.row.work.computed.Load())
+		busy := prompt("busy", 11_000)
+		busy.Only, busy.Eager, busy.Now = home, true, 100e9
+		pick(t, s, busy)
+		q := prompt("some", 8192)
+		q.Now, q.Eager = 100e9, true
+		d := pick(t, s, q)
+		if d.Instance == home {
+			return 0
 		}
-		if again && there > 0 {
-			t.Errorf("%d of 100 new prompts took the place of what comes again", there)
-		}
-		if !again && there == 0 {
-			t.Error("nothing comes again, and it is spared")
-		}
+		return 1
+	}
+	if got := f(true); got != 0 {
+		t.Error("the prompt was computed again, and takes the place of others that come again")
+	}
+	if got := f(false); got != 1 {
+		t.Error("nothing comes again, and the queue was taken")
 	}
 }

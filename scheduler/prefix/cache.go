@@ -23,9 +23,9 @@ type cache struct {
 	_    [56]byte              // what is below is written by every insert
 
 	count atomic.Int32 // BlockBytes of its blocks
-	limit atomic.Int32 // of count
 
 	mu      sync.Mutex // for what changes all above and below, up to free
+	limit   int        // of count
 	secret  uint64     // of its tables
 	inserts uint32     // so far; never set back, so that what an old token names is gone
 	nodes   []node     // nodes[0] is the list's anchor, between newest and oldest
@@ -34,14 +34,13 @@ type cache struct {
 	// Under the index's mutex.
 	open     bool
 	capacity int // what the instance has, of which the bound over all leaves limit
-	_        [56]byte
+	_        [48]byte
 }
 
 // insert uses what is there of the chain and adds the rest. It returns the last
 // block that it added; 0: none.
 func (c *cache) insert(chain []uint64) (added uint64) {
-	limit := int(c.limit.Load())
-	chain = head(chain, limit)
+	chain = head(chain, c.limit)
 	if c.inserts++; c.inserts == 0 {
 		c.inserts = 1 // 0 is of no insert
 	}
@@ -49,7 +48,7 @@ func (c *cache) insert(chain []uint64) (added uint64) {
 	c.reserve(sum(chain[have:]))
 	last, t := c.touch(chain[:have]), c.seen.Load()
 	for _, h := range chain[have:] {
-		for int(c.count.Load())+size(h) > limit {
+		for int(c.count.Load())+size(h) > c.limit {
 			c.drop(c.oldest()) // none of this chain: those are newer, and have no more than the limit
 		}
 		if last = c.add(t, h, last, c.inserts); last == 0 {
@@ -120,7 +119,7 @@ func (c *cache) clear() {
 
 // settle keeps to a new limit, and gives memory back if less than half is needed.
 func (c *cache) settle(limit int) {
-	c.limit.Store(int32(limit))
+	c.limit = limit
 	c.trim(limit)
 	switch {
 	case limit == 0:
@@ -135,9 +134,8 @@ func (c *cache) room() int { return max(len(c.nodes), 1) - 1 }
 
 // reserve makes room for so many more blocks, up to the limit.
 func (c *cache) reserve(more int) {
-	limit := int(c.limit.Load())
-	if need := min(int(c.count.Load())+more, limit); need > c.room() {
-		c.fit(min(max(need, 2*c.room(), firstNodes), limit))
+	if need := min(int(c.count.Load())+more, c.limit); need > c.room() {
+		c.fit(min(max(need, 2*c.room(), firstNodes), c.limit))
 	}
 }
 

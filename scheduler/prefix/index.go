@@ -102,7 +102,7 @@ func (x *Index) settle(c *cache) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if limit != int(c.limit.Load()) {
+	if limit != c.limit {
 		c.settle(limit)
 	}
 }
@@ -126,9 +126,6 @@ func (x *Index) Trim(s Slot, keep int) {
 
 // Len is how many blocks of BlockBytes an instance has.
 func (x *Index) Len(s Slot) int { return int(x.caches[s].count.Load()) }
-
-// Limit is how many it has at most, as far as the bound over all lets it.
-func (x *Index) Limit(s Slot) int { return int(x.caches[s].limit.Load()) }
 
 // Insert says that an instance was given the prompt with this chain: the blocks
 // that it has of it are now those used last, the others are added. What is
