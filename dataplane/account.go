@@ -91,9 +91,21 @@ func (a *account) end(q *request) {
 	}
 }
 
+// pause takes a request out of those that a drain waits for, and resume back.
+func (a *account) pause() {
+	if a.current.Add(-1) == 0 {
+		a.wakeIdle()
+	}
+}
+
+func (a *account) resume() { a.current.Add(1) }
+
 // settle counts the tokens and times of a request that got an answer.
 func (a *account) settle(q *request) {
 	m := &q.meter
+	if q.status == 101 { // what passed is nobody's answer
+		return
+	}
 	out := q.output()
 	if q.status < 300 {
 		prompt := q.believed(m.usage.prompt, 0, 1)
@@ -115,7 +127,7 @@ func (a *account) settle(q *request) {
 func (a *account) firstByte(q *request, now int64) {
 	a.pending.Observe(time.Duration(q.pending))
 	a.overhead.Observe(time.Duration(q.overhead))
-	if q.status >= 300 { // an error, however quick, is no token
+	if q.status >= 300 || q.status == 101 { // an error, however quick, is no token, nor is a handshake
 		return
 	}
 	ttft := time.Duration(now - q.arrived)

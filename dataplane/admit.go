@@ -91,6 +91,9 @@ func (c *call) admit() *refusal {
 		return &refusal{status: 404, code: "route_not_found", reason: reasonNotFound,
 			msg: "this path is not routed (routes.allow adds paths): " + clip(q.head.Path)}
 	}
+	if q.route.tunnel {
+		return &refusal{status: 426, code: "upgrade_required", reason: reasonBadRequest, head: []byte("Upgrade: websocket\r\n"), msg: "this path is a WebSocket"}
+	}
 	if !q.route.permits(q.head.Method) {
 		return &refusal{status: 405, code: "method_not_allowed", reason: reasonBadRequest, allow: q.route.allowed(),
 			msg: "this path takes " + q.route.allowed() + ", not " + clip(q.head.Method)}

@@ -86,6 +86,7 @@ type WebSocket struct {
 	PerKey      int           // connections of a key; 0: any number
 	Requests    int           // with an id, under way on a connection
 	IdleTimeout time.Duration // how long a connection may ask for nothing; 0: for ever
+	Paths       []string      // of WebSockets that pass through, beside /v1/realtime
 }
 
 // Routes adds paths to those that are routed by default.
@@ -128,9 +129,11 @@ func (c *Config) Validate() error {
 	if c.Auth.EngineKey != EngineKeyDrop && c.Auth.EngineKey != EngineKeyPassthrough {
 		return fmt.Errorf("auth.engine_key: %q is neither %q nor %q", c.Auth.EngineKey, EngineKeyDrop, EngineKeyPassthrough)
 	}
-	for _, p := range c.Routes.Allow {
-		if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "? #%") {
-			return fmt.Errorf("routes.allow: %q is no plain path (it must begin with a slash)", p)
+	for key, paths := range map[string][]string{"routes.allow": c.Routes.Allow, "websocket.paths": c.WebSocket.Paths} {
+		for _, p := range paths {
+			if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "? #%") {
+				return fmt.Errorf("%s: %q is no plain path (it must begin with a slash)", key, p)
+			}
 		}
 	}
 	return c.validateBounds()

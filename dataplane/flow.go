@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -155,7 +156,7 @@ func (f *flow) head() error {
 			f.grow()
 			return nil
 		}
-		if a.head.Status >= 200 {
+		if a.head.Status >= 200 || a.head.Status == 101 && f.t.req.tunnel != nil {
 			a.frame()
 			f.headed, f.unsent, f.pos = true, n, n
 			return nil
@@ -210,6 +211,10 @@ func (f *flow) stash() {
 // another instance may answer.
 func (f *flow) body() (over bool) {
 	a := &f.t.ans
+	if a.head.Status == 101 {
+		f.t.rest = bytes.Clone(f.in.b[f.pos:f.w])
+		f.w = f.pos
+	}
 	n, err := a.take(f.in.b[f.pos:f.w])
 	f.pos += n
 	if err != nil && !a.done {

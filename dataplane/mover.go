@@ -26,6 +26,7 @@ type attempt struct {
 	head []byte // the request's head for this instance
 	body []byte
 	ans  answer
+	rest []byte // of a tunnel, what came behind the handshake
 	flow flow
 }
 
@@ -157,10 +158,13 @@ func (c *call) appendRequest(dst []byte, st *station) []byte {
 				continue
 			}
 		}
-		if h.HopByHop() {
+		if h.HopByHop() || h.Kind == http1.SecWebSocketProtocol && q.tunnel != nil {
 			continue
 		}
 		dst = http1.AppendHeader(dst, h.Name, h.Value)
+	}
+	if q.tunnel != nil {
+		dst = q.appendUpgrade(dst)
 	}
 	dst = c.appendForwarded(dst)
 	dst = append(dst, "X-Request-Id: "...)

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -69,11 +70,12 @@ func TestWhatIsNoRefusalOfADecisionLeavesNone(t *testing.T) {
 	r, ring := remembering(t, instances(e.url), nil)
 	p := r.dial()
 	for body, want := range map[string]int{"{": 0, ask: 1} {
-		p.post(body, "X-Request-Id: it")
+		id := strconv.Itoa(len(body))
+		p.post(body, "X-Request-Id: "+id)
 		if resp, _ := p.whole(); resp.StatusCode != 400 {
 			t.Fatalf("status %d", resp.StatusCode)
 		}
-		if verdicts, d := entriesOf(ring, "it"); len(verdicts) > want || d.Verdict == record.Refused {
+		if verdicts, d := entriesOf(ring, id); len(verdicts) > want || d.Verdict == record.Refused {
 			t.Errorf("%q: %v %+v", body, verdicts, d)
 		}
 	}

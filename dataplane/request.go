@@ -20,10 +20,11 @@ type request struct {
 
 	headAt   int // where the head begins in the client's buffer
 	route    *route
-	path     []byte // to the engine: without the managed service's prefix
-	key      *Key   // nil: nobody in particular
-	keyIndex int    // 0: no key
-	priority int    // larger goes first
+	tunnel   *tunnel // it is the handshake of a WebSocket that passes through
+	path     []byte  // to the engine: without the managed service's prefix
+	key      *Key    // nil: nobody in particular
+	keyIndex int     // 0: no key
+	priority int     // larger goes first
 	claim    claim
 	id       []byte
 	idArray  [128]byte
@@ -132,7 +133,7 @@ func (q *request) reset(g *Gateway) {
 	q.blocks.put()
 	q.head.Reset()
 	q.id = nil
-	q.route, q.key, q.keyIndex, q.path = nil, nil, 0, nil
+	q.route, q.key, q.keyIndex, q.path, q.tunnel = nil, nil, 0, nil, nil
 	q.priority, q.claim = 0, claim{}
 	q.unread, q.broken = 0, false
 	q.arrived, q.ready, q.sent, q.pending, q.overhead = 0, 0, 0, 0, 0

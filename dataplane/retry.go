@@ -202,6 +202,9 @@ func (c *call) tryOn(st *station, up *engineConn) outcome {
 	out := c.g.mover.move(t, c)
 	t.up, t.body = nil, nil
 	c.carry(nil)
+	if c.req.tunnel != nil {
+		out = c.req.tunnel.through(up, t.rest, out)
+	}
 	if out.end == failed && c.hung.Load() {
 		out.failure, out.err, out.silent = scheduler.Hung, errHung, false
 	}

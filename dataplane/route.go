@@ -15,6 +15,7 @@ type route struct {
 	tail   bool   // label ends in /*: whatever follows
 	mute   bool   // its answers have no tokens
 	bridge bool   // its requests may come over a WebSocket
+	tunnel bool   // it is a WebSocket, which passes through
 }
 
 type routeKind uint8
@@ -45,6 +46,7 @@ var defaultRoutes = []route{
 	{label: "/detokenize", method: "POST", mute: true},
 	{label: "/generate", method: "POST"},
 	{label: "/generate_stream", method: "POST"},
+	{label: "/v1/realtime", method: "GET", tunnel: true, mute: true},
 	{label: "/v1/models", kind: routeModels, method: "GET"},
 	{label: "/health", kind: routeHealth, method: "GET"},
 	{label: "/ping", kind: routeHealth},
@@ -69,6 +71,11 @@ func newRoutes(cfg *Config) *routes {
 	for _, p := range cfg.Routes.Allow {
 		if _, ok := r.exact[p]; !ok {
 			r.add(&route{label: p, kind: routeOpaque, tail: strings.HasSuffix(p, "/*")})
+		}
+	}
+	for _, p := range cfg.WebSocket.Paths {
+		if _, ok := r.exact[p]; !ok {
+			r.add(&route{label: p, method: "GET", tunnel: true, mute: true, tail: strings.HasSuffix(p, "/*")})
 		}
 	}
 	other := *unrouted

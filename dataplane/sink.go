@@ -19,8 +19,11 @@ func (c *call) mayRetry() bool {
 
 func (c *call) waits(now int64, began bool) {
 	limit := c.g.cfg.ResponseTimeout
-	if began {
+	switch {
+	case began:
 		limit = c.g.cfg.Limits.StallTimeout
+	case c.req.tunnel != nil && limit == 0: // a handshake computes nothing
+		limit = c.g.cfg.Limits.HeaderTimeout
 	}
 	c.withinAt(now, doingEngine, limit)
 }
@@ -39,7 +42,7 @@ func (c *call) begin(now int64, a *answer, piece []byte) error {
 	if a.head.Status == 404 { // it may not serve the model any more
 		q.decision.Instance.AskModels()
 	}
-	if a.head.Status >= 300 {
+	if a.head.Status >= 300 || a.head.Status == 101 { // no time to learn from
 		q.decision.Reservation.Forget()
 	}
 	q.hasBegun(now)

@@ -62,7 +62,7 @@ func (c *call) teach(now int64, out outcome) {
 	if out.end == left || out.end == failed && c.stop.Load() == stopLeft {
 		r.Leave()
 	}
-	if !q.started || q.status >= 300 {
+	if !q.started || q.status >= 300 || q.tunnel != nil {
 		return
 	}
 	if out.end == ended {

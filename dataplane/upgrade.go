@@ -39,6 +39,9 @@ func hasToken(list []byte, token string) bool {
 // upgrade makes the connection a WebSocket, if its request may have one.
 func (c *client) upgrade() (again bool) {
 	q := &c.req
+	if q.route, _ = c.g.routes.find(q.head.Path); q.route.tunnel {
+		return c.passThrough()
+	}
 	if r := c.admitSocket(); r != nil {
 		return c.refuse(r)
 	}
@@ -61,7 +64,7 @@ func (c *client) admitSocket() *refusal {
 		return r
 	}
 	switch {
-	case !q.route.bridge:
+	case !q.route.bridge && !q.route.tunnel:
 		return &refusal{status: 404, code: "route_not_found", reason: reasonNotFound, msg: "no WebSocket is served at this path: " + clip(q.head.Path)}
 	case !q.head.Is("GET"):
 		return &refusal{status: 405, code: "method_not_allowed", reason: reasonBadRequest, allow: "GET, " + q.route.allowed(), msg: "a WebSocket begins with GET, not " + clip(q.head.Method)}

@@ -117,15 +117,13 @@ func effectiveLimits(l *dataplane.Limits) yaml.MapSlice {
 }
 
 func effectiveWebSocket(w *dataplane.WebSocket) yaml.MapSlice {
-	origins := w.Origins
-	if origins == nil {
-		origins = []string{}
-	}
+	origins, paths := append([]string{}, w.Origins...), append([]string{}, w.Paths...)
 	return mapping(
 		"origins", origins,
 		"connections_per_key", w.PerKey,
 		"requests", w.Requests,
 		"idle_timeout", durationText(w.IdleTimeout),
+		"paths", paths,
 	)
 }
 

@@ -61,6 +61,7 @@ websocket:
   connections_per_key: 0
   requests: 16
   idle_timeout: 1h
+  paths: []
 kernel:
   mode: auto
   cgroup: ""
@@ -113,7 +114,7 @@ scrape: {every: 1500ms, timeout: 2s}
 auth: {keys_file: `+keys+`, engine_key: passthrough}
 routes: {allow: [/v1/x]}
 limits: {header_bytes: 5000, body_bytes: 1MiB, held_bytes: 3MiB, header_timeout: 1s, body_timeout: 2s, idle_timeout: 3s, stall_timeout: 4s, connections: 9}
-websocket: {origins: [https://chat.example], connections_per_key: 3, requests: 2, idle_timeout: 5m}
+websocket: {origins: [https://chat.example], connections_per_key: 3, requests: 2, idle_timeout: 5m, paths: [/mine]}
 kernel: {mode: "off"}
 metrics: {push: ["http://u:sk-push@h/w?a=b"], every: 1m, labels: {node: "7", b: "x: #y\"\n"}}
 log: {level: error, format: json}

@@ -86,6 +86,7 @@ func webSocket(w *dataplane.WebSocket) section {
 		"connections_per_key": integer(&w.PerKey),
 		"requests":            integer(&w.Requests),
 		"idle_timeout":        duration(&w.IdleTimeout),
+		"paths":               texts(&w.Paths, anyText),
 	}
 }
 
