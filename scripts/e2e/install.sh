@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the clients that the end-to-end tests drive: the openai packages of
-# PyPI and npm, and pytest. install.sh CACHE_DIR; does nothing when they are there.
+# PyPI and npm, clients of WebSockets, and pytest. install.sh CACHE_DIR; does nothing when they are there.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${1:?usage: install.sh CACHE_DIR}
@@ -10,7 +10,7 @@ stamp=$cache/e2e.stamp
 wanted=$(cat "$here/requirements.txt" "$here/package.json" | sha256sum)
 [[ -e $stamp && $(<"$stamp") == "$wanted" ]] && exit 0
 
-echo "installing the openai clients and pytest into $cache"
+echo "installing the clients and pytest into $cache"
 "${PYTHON:-python3}" -m venv "$cache/e2e-venv"
 "$cache/e2e-venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The end-to-end tests: run.sh [pytest arguments]. Needs bin/penstock, and from
-# Debian promtool (package prometheus), victoria-metrics, node, npm and curl.
+# Debian promtool (package prometheus), victoria-metrics, node, npm, curl and
+# chromium.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cache=${PENSTOCK_CACHE:-$root/.cache}
 
-for program in promtool victoria-metrics node npm curl; do
+for program in promtool victoria-metrics node npm curl chromium; do
   command -v "$program" >/dev/null || { echo "e2e: $program is not installed (see .ci/run)" >&2; exit 1; }
 done
 "$here/install.sh" "$cache"
