@@ -56,11 +56,8 @@ type Config struct {
 	// much longer, as are those above.
 	TimeScale float64
 
-	Later
-}
-
-// Later is what comes with a later part of Penstock; Validate refuses it.
-type Later struct {
+	// WebSocket has each worker send its requests over one, as messages, in place of
+	// HTTP. Sessions go unnamed then.
 	WebSocket bool
 }
 
@@ -82,9 +79,6 @@ func DefaultConfig() Config {
 
 // Validate says what is wrong with c, as "key: message".
 func (c *Config) Validate() error {
-	if err := c.Later.refuse(); err != nil {
-		return err
-	}
 	if _, err := targetOf(c.URL); err != nil {
 		return err
 	}
@@ -184,20 +178,6 @@ func (c *Config) validateBounds() error {
 	}
 	if c.Timeout < time.Millisecond {
 		return fmt.Errorf("timeout: %v is out of range, need at least 1ms: a request that never ends would end no run", c.Timeout)
-	}
-	return nil
-}
-
-func (l *Later) refuse() error {
-	for _, f := range []struct {
-		key   string
-		given bool
-	}{
-		{"websocket", l.WebSocket},
-	} {
-		if f.given {
-			return fmt.Errorf("%s: not there yet", f.key)
-		}
 	}
 	return nil
 }

@@ -73,19 +73,6 @@ func TestConfigValidate(t *testing.T) {
 	f(func(c *Config) { c.URL = "http://h/?x=1" }, "url")
 }
 
-func TestWhatComesLaterIsRefused(t *testing.T) {
-	f := func(key string, change func(*Later)) {
-		t.Helper()
-		cfg := DefaultConfig()
-		cfg.URL = "http://127.0.0.1:8080"
-		change(&cfg.Later)
-		if err := cfg.Validate(); err == nil || err.Error() != key+": not there yet" {
-			t.Errorf("got error %v, want %s: not there yet", err, key)
-		}
-	}
-	f("websocket", func(l *Later) { l.WebSocket = true })
-}
-
 func TestFilled(t *testing.T) {
 	cfg := DefaultConfig()
 	if got := cfg.filled(); got.Concurrency != defaultConcurrency || got.Duration != defaultDuration {

@@ -48,6 +48,7 @@ func (c *crew) give(j job) bool {
 // serve is a worker's life.
 func (c *crew) serve(j job) {
 	w := newWorker(c.run)
+	defer w.socket.close()
 	for ok := true; ok; j, ok = <-c.jobs {
 		c.run.do(w, j)
 	}

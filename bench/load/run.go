@@ -101,6 +101,7 @@ func (r *run) closed() {
 		r.workers.Go(func() {
 			r.clock.sleepUntil(r.ctx, r.cfg.Ramp*time.Duration(n)/time.Duration(r.cfg.Concurrency))
 			w := newWorker(r)
+			defer w.socket.close()
 			for r.ctx.Err() == nil {
 				number, now := int(r.next.Add(1)-1), r.clock.now()
 				if r.cfg.Requests > 0 && number >= r.cfg.Requests || r.cfg.Duration > 0 && now >= r.cfg.Duration {

@@ -437,8 +437,8 @@ func TestProgress(t *testing.T) {
 func TestWrongConfigurationSendsNothing(t *testing.T) {
 	s := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came") })
 	cfg := short(s.URL, 1)
-	cfg.WebSocket = true
-	if _, err := Run(t.Context(), cfg, nil); err == nil || !strings.Contains(err.Error(), "not there yet") {
+	cfg.Timeout = 0
+	if _, err := Run(t.Context(), cfg, nil); err == nil || !strings.Contains(err.Error(), "timeout: 0s is out of range") {
 		t.Errorf("got error %v", err)
 	}
 }

@@ -23,6 +23,7 @@ type worker struct {
 	sent []byte // the request's body
 	buf  []byte // what was read of the answer
 
+	socket socket // its WebSocket, where requests go over one
 	sample sample
 	answer answer
 	events events
@@ -45,7 +46,9 @@ func (w *worker) do(j job) {
 	w.compose(j)
 	w.req.SetBodyRaw(w.sent)
 	w.sample.late = w.run.clock.now() - j.at
-	if err := w.run.client.http.Do(&w.req, &w.resp); err != nil {
+	if w.run.cfg.WebSocket {
+		w.talk(w.key(j))
+	} else if err := w.run.client.http.Do(&w.req, &w.resp); err != nil {
 		w.sample.fail(classOf(err, false), err.Error())
 	} else {
 		w.read()
@@ -53,6 +56,14 @@ func (w *worker) do(j job) {
 	w.sample.ended = w.run.clock.now()
 	w.keep(j)
 	w.finish()
+}
+
+// key is that of who asks.
+func (w *worker) key(j job) string {
+	if j.asked == nil {
+		return w.run.cfg.key(0)
+	}
+	return w.run.cfg.key(j.asked.Key)
 }
 
 // compose writes the request's body, and who asks.

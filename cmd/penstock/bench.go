@@ -47,7 +47,7 @@ type benchCmd struct {
 	JSON         string        `name:"json" placeholder:"FILE" help:"Write the report there; - for standard output instead of the text."`
 	HTML         string        `name:"html" placeholder:"FILE" help:"Write a page with curves there."`
 
-	WebSocket bool `name:"websocket" help:"Not there yet."`
+	WebSocket bool `name:"websocket" help:"Send requests as messages over WebSockets, one for each that is under way."`
 }
 
 // Help is more of bench --help.
@@ -64,7 +64,7 @@ func (c *benchCmd) config() (load.Config, error) {
 	cfg.PromptTokens, cfg.OutputTokens, cfg.IgnoreEOS, cfg.Stream = c.PromptTokens, c.OutputTokens, c.IgnoreEOS, c.Stream
 	cfg.SLOTTFT, cfg.SLOITL, cfg.Timeout = c.SLOTTFT, c.SLOITL, c.Timeout
 	cfg.TimeScale, cfg.MaxInFlight, cfg.Ramp = c.TimeScale, c.MaxInFlight, c.Ramp
-	cfg.Later = load.Later{WebSocket: c.WebSocket}
+	cfg.WebSocket = c.WebSocket
 	var err error
 	switch {
 	case c.Workload != "" && c.Trace != "":

@@ -24,6 +24,9 @@ func explained(c explainCmd, url string) (string, error) {
 
 func TestARequestIsExplained(t *testing.T) {
 	r := registering(t, "instances: [{url: '"+strings.Join(engines(t, 2), "', name: gpu-1}, {url: '")+"', name: gpu-2}]")
+	for _, name := range []string{"gpu-1", "gpu-2"} {
+		until(t, name, func() bool { i := r.sched.Named(name); return i != nil && i.State().String() == "healthy" })
+	}
 	if _, err := explained(explainCmd{Last: 3}, r.adminURL()); err == nil || err.Error() != "the router has decided nothing yet" {
 		t.Errorf("before any: %v", err)
 	}

@@ -43,7 +43,6 @@ func TestExitStatusAndOneLineOfError(t *testing.T) {
 	f(2, "--against: not there yet", "check", "--against", "http://127.0.0.1:8081", "--instance", "http://127.0.0.1:1")
 	f(2, `--workload: "w99" is none of w1`, "fleet", "--workload", "w99")
 	f(2, "not there yet", "top")
-	f(2, "--websocket: not there yet", "bench", "--url", "http://127.0.0.1:1", "--websocket")
 	f(2, "--kv-events: not there yet", "sim", "--kv-events", "5557")
 	f(2, "instances", "sim", "--instances", "0")
 	f(1, "connection refused", "bench", "--url", "http://127.0.0.1:1", "--requests", "1")
