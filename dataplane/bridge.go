@@ -120,13 +120,20 @@ func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
 	b.c.g.sockets.in.Inc()
 	m := newMessage(b)
 	if kind == websocket.BinaryMessage {
-		if _, err := io.Copy(io.Discard, r); err != nil {
+		if err := b.discard(r); err != nil {
 			return b.ended(err)
 		}
 		m.answer(badRequest("", "a binary message: requests are text"))
 		return 0, ""
 	}
-	if err := m.read(r); err != nil {
+	switch err := m.read(r); {
+	case err == errNoRoom:
+		if err := b.discard(r); err != nil {
+			return b.ended(err)
+		}
+		m.answer(refuseHeld)
+		return 0, ""
+	case err != nil:
 		m.call.end()
 		return b.ended(err)
 	}
@@ -146,6 +153,18 @@ func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
 		m.answer(r)
 	}
 	return 0, ""
+}
+
+// discard reads over a message that nobody wants, which may inflate to anything.
+func (b *bridge) discard(r io.Reader) error {
+	n, err := io.CopyN(io.Discard, r, b.c.g.cfg.Limits.BodyBytes+1)
+	switch {
+	case err == io.EOF:
+		return nil
+	case err == nil && n > 0:
+		return errInflated
+	}
+	return err
 }
 
 // enter begins a request, or puts it behind those that come before it.
@@ -237,7 +256,7 @@ func (b *bridge) idle() bool {
 // send writes a message of the call's to the client.
 func (b *bridge) send(c *call, text []byte) error {
 	const worthPacking = 1 << 10
-	c.within(doingWrite, c.g.cfg.Limits.StallTimeout)
+	c.deadline.Store(0) // the write has its own
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	b.ws.EnableWriteCompression(len(text) >= worthPacking)
@@ -255,14 +274,13 @@ func (b *bridge) close(code int, why string) {
 	if code == websocket.CloseAbnormalClosure {
 		return
 	}
-	b.c.within(doingWrite, lastWords)
 	b.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(lastWords))
 	b.c.lingers = true
 }
 
 // bridgeConn is the connection as the library reads and writes it: it asks a
-// silent client whether it is there, and leaves deadlines to the sweeper, which
-// may have set one.
+// silent client whether it is there, and sets deadlines where no interruption has
+// set one; the library's own mean nothing.
 type bridgeConn struct {
 	net.Conn
 	b *bridge
@@ -272,10 +290,36 @@ var (
 	errSilent   = errors.New("the client does not answer")
 	errIdle     = errors.New("nothing was asked for long")
 	errInflated = errors.New("the message is larger than it may be")
+	errNoRoom   = errors.New("as many request bytes are held as may be")
 )
 
 func (w *bridgeConn) SetDeadline(time.Time) error      { return nil }
 func (w *bridgeConn) SetWriteDeadline(time.Time) error { return nil }
+
+// Write gives a client that reads nothing limits.stall_timeout, whoever writes:
+// the library answers pings by itself.
+func (w *bridgeConn) Write(p []byte) (int, error) {
+	if !w.b.mayWrite() {
+		return 0, net.ErrClosed
+	}
+	n, err := w.Conn.Write(p)
+	if err != nil { // who goes on to ask would never hear anything
+		w.b.c.interrupt(stopLeft)
+	}
+	return n, err
+}
+
+func (b *bridge) mayWrite() bool {
+	b.c.mu.Lock()
+	defer b.c.mu.Unlock()
+	switch b.c.stop.Load() {
+	case stopLeft:
+		return false
+	case stopNone: // else lastWords is what there is
+		b.c.conn.SetWriteDeadline(time.Now().Add(b.c.g.cfg.Limits.StallTimeout))
+	}
+	return true
+}
 
 func (w *bridgeConn) Read(p []byte) (int, error) {
 	b := w.b
@@ -322,7 +366,5 @@ func (b *bridge) wonder(now int64) error {
 		return errIdle
 	}
 	b.asked = now
-	b.c.within(doingWrite, b.c.g.cfg.Limits.StallTimeout)
-	defer b.c.deadline.Store(0)
 	return b.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(b.c.g.cfg.Limits.StallTimeout))
 }

@@ -44,7 +44,7 @@ func (m *message) read(r io.Reader) error {
 				return errInflated
 			}
 			if m.grow(n) != nil {
-				return errInflated
+				return errNoRoom
 			}
 		}
 		k, err := r.Read(q.hold.b[n:])
@@ -119,6 +119,10 @@ func enveloped(text []byte) bool {
 // run answers the message.
 func (m *message) run() {
 	q := &m.req
+	if m.stop.Load() == stopLeft { // while it waited for its turn
+		m.call.end()
+		return
+	}
 	if why := m.g.calls.add(&m.call); why != stopNone {
 		m.interrupt(why)
 	}
@@ -268,7 +272,7 @@ func (m *message) cutShort(r *refusal) bool {
 
 func (m *message) keepsAlive() bool { return true }
 
-func (m *message) late(uint32) { m.b.c.conn.SetWriteDeadline(past) }
+func (m *message) late(uint32) {} // whoever writes has a deadline of his own
 
 func (m *message) interrupted(uint32) {} // the connection is others' too
 
