@@ -244,7 +244,7 @@ func (c *client) keepHead() *refusal {
 
 // growHold makes room for want bytes, have of which are there: twice as much
 // as there are, so that a body that comes in pieces is not copied for each.
-func (c *client) growHold(have, want int) *refusal {
+func (c *call) growHold(have, want int) *refusal {
 	q := &c.req
 	if q.hold != nil && want <= len(q.hold.b) {
 		return nil

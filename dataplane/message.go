@@ -43,7 +43,7 @@ func (m *message) read(r io.Reader) error {
 			if int64(n) > m.g.cfg.Limits.BodyBytes {
 				return errInflated
 			}
-			if m.grow(n) != nil {
+			if m.growHold(n, max(n+1, minBuffer)) != nil {
 				return errNoRoom
 			}
 		}
@@ -60,22 +60,6 @@ func (m *message) read(r io.Reader) error {
 		return errInflated
 	}
 	q.body = q.hold.b[:n:n]
-	return nil
-}
-
-// grow doubles the room, n bytes of which are used.
-func (m *message) grow(n int) *refusal {
-	q := &m.req
-	room := max(2*n, minBuffer)
-	if r := m.charge(int64(room) - q.held); r != nil {
-		return r
-	}
-	larger := getBuffer(room)
-	if n > 0 {
-		copy(larger.b, q.hold.b[:n])
-	}
-	putBuffer(q.hold)
-	q.hold = larger
 	return nil
 }
 

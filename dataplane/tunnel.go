@@ -31,12 +31,13 @@ type tunnel struct {
 	up     net.Conn // the instance's; nil while there is none
 	said   []byte   // by the client, until the instance has answered
 	answer bool     // it has
-	lost   bool     // too much was said to say it again
-	moved  int64    // when something last passed either way, ns
+	lost   bool     // too much was said to say it again, or on other terms
+	moved  int64    // when a message last passed either way, ns
+	over   bool     // the client has left, or is to
+	idled  bool     // because nothing passed
 
 	hearing sync.WaitGroup
-	ended   int // close code; 0: the connection goes on
-	over    bool
+	ended   int // the router's own close code; 0: it has not closed it
 }
 
 // mostSaid is how much of what a client says is kept for the case that the
@@ -102,11 +103,11 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 	promised := append([]byte{}, a.head.Get(http1.SecWebSocketProtocol)...)
 	promised = append(append(promised, '\n'), a.head.Get(http1.SecWebSocketExtensions)...)
 	if t.accepted != nil {
-		if !bytes.Equal(t.accepted, promised) {
-			t.lost = true
-			return errOtherTerms
+		if bytes.Equal(t.accepted, promised) {
+			return nil
 		}
-		return nil
+		t.lose()
+		return errOtherTerms
 	}
 	t.accepted = promised
 	t.client.out = append(t.client.out[:0], "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"...)
@@ -135,7 +136,7 @@ var errOtherTerms = errors.New("another instance agreed on other protocols")
 // through goes on where a handshake went well.
 func (t *tunnel) through(up *engineConn, rest []byte, out outcome) outcome {
 	switch {
-	case t.lost && out.end == left:
+	case t.isLost() && out.end == left:
 		return outcome{end: cut, failure: scheduler.Closed, err: errOtherTerms}
 	case t.req.status == 101 && out.end == ended:
 		return t.pump(up, rest)
@@ -170,7 +171,7 @@ func (t *tunnel) pump(up *engineConn, rest []byte) outcome {
 			return outcome{end: ended}
 		case !t.hasAnswer():
 			out := broke(err, false)
-			if t.lost {
+			if t.isLost() {
 				out.end = cut
 			}
 			return out
@@ -198,6 +199,19 @@ func (t *tunnel) spoke() {
 	t.state.Lock()
 	defer t.state.Unlock()
 	t.answer, t.said, t.moved = true, nil, t.g.now()
+}
+
+// lose notes that no other instance may take this one's place.
+func (t *tunnel) lose() {
+	t.state.Lock()
+	defer t.state.Unlock()
+	t.lost, t.said = true, nil
+}
+
+func (t *tunnel) isLost() bool {
+	t.state.Lock()
+	defer t.state.Unlock()
+	return t.lost
 }
 
 func (t *tunnel) hasAnswer() bool {
@@ -240,7 +254,7 @@ func (t *tunnel) hear() {
 			before := t.in.messages
 			t.in.feed(b.b[:n])
 			t.g.sockets.in.Add(uint64(t.in.messages - before))
-			t.forwardSaid(b.b[:n])
+			t.forwardSaid(b.b[:n], t.in.messages > before || !t.in.between())
 			continue
 		}
 		if !isTimeout(err) || t.stop.Load() != stopNone || asked || t.idleTooLong() {
@@ -273,19 +287,18 @@ func (t *tunnel) idleTooLong() bool {
 	t.state.Lock()
 	defer t.state.Unlock()
 	limit := t.g.cfg.WebSocket.IdleTimeout
-	if limit == 0 || t.g.now()-t.moved < int64(limit) {
-		return false
-	}
-	t.ended = 1001
-	return true
+	t.idled = limit > 0 && t.g.now()-t.moved >= int64(limit)
+	return t.idled
 }
 
 // forwardSaid gives the instance what the client said, and keeps it while it may
-// have to be said again.
-func (t *tunnel) forwardSaid(p []byte) {
+// have to be said again. What answers a ping is no sign of use.
+func (t *tunnel) forwardSaid(p []byte, used bool) {
 	t.state.Lock()
 	defer t.state.Unlock()
-	t.moved = t.g.now()
+	if used {
+		t.moved = t.g.now()
+	}
 	if !t.answer {
 		if len(t.said)+len(p) > mostSaid {
 			t.lost = true
@@ -351,13 +364,15 @@ func (t *tunnel) end() {
 		return
 	}
 	t.g.account.resume()
-	if t.stop.Load() == stopDrain {
-		t.goodbye(1001, "the router is shutting down")
-	} else if t.ended == 1001 {
-		t.inject(closeFrame(1001, "nothing has passed for long (websocket.idle_timeout)"))
-	}
+	drained := t.stop.Load() == stopDrain
 	t.interrupt(stopLeft)
-	t.hearing.Wait()
+	t.hearing.Wait() // from here on all is ours
+	switch {
+	case drained:
+		t.goodbye(1001, "the router is shutting down")
+	case t.idled:
+		t.goodbye(1001, "nothing has passed for long (websocket.idle_timeout)")
+	}
 	code := t.ended
 	switch {
 	case code != 0:

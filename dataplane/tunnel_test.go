@@ -200,6 +200,12 @@ func TestTunnelsClientThatAnswersNoPingIsGone(t *testing.T) {
 	alive.say("hello")
 }
 
+// Who answers pings is there, and may have no use for the socket all the same.
+func TestTunnelThroughWhichNothingPassesIsClosed(t *testing.T) {
+	r := start(t, instances(socketEngine(t, echo).url), func(c *Config, _ *scheduler.Config) { c.WebSocket.IdleTimeout = 4 * short }, func(g *Gateway, _ *scheduler.Scheduler) { g.pingEvery = short })
+	r.talk(realtime, 0, nil).ends(1001)
+}
+
 func TestSlowReaderHoldsUpItsEngine(t *testing.T) {
 	stuck := make(chan struct{})
 	r := start(t, instances(socketEngine(t, func(ws *websocket.Conn, _ *http.Request) {

@@ -1,0 +1,85 @@
+package dataplane
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fasthttp/websocket"
+
+	"penstock/scheduler"
+)
+
+func TestDrainEndsWebSocketsOnceTheirAnswersAreOut(t *testing.T) {
+	e, came, release := gated(t)
+	r := start(t, instances(e.url), nil)
+	idle, busy := r.talk(chat, 0, nil), r.talk(chat, 0, nil)
+	busy.say(ask)
+	<-came
+	r.stop()
+	idle.ends(1001)
+	busy.say(ask)
+	close(release)
+	busy.next()
+	busy.hear("[DONE]")
+	busy.fails(503, "draining")
+	busy.ends(1001)
+	r.wait(r.ended, "the end of the gateway")
+}
+
+func TestClientThatAnswersNoPingIsGone(t *testing.T) {
+	e, came, release := gated(t)
+	defer close(release)
+	r := start(t, instances(e.url), nil, func(g *Gateway, _ *scheduler.Scheduler) { g.pingEvery = short })
+	deaf, alive := r.talk(chat, 0, nil), r.talk(chat, 0, nil)
+	pings := make(chan struct{}, 1024)
+	alive.SetPingHandler(func(data string) error {
+		pings <- struct{}{}
+		return alive.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(patience))
+	})
+	go alive.ReadMessage()
+	deaf.say(ask)
+	<-came
+	r.until("the deaf one to be gone", func() bool { return r.metric("penstock_websocket_connections") == 1 })
+	r.until("its request to be aborted", func() bool { return r.metric(`penstock_aborts_total{when="before_first_byte"}`) == 1 })
+	for range 3 {
+		<-pings
+	}
+	if n := r.metric("penstock_websocket_connections"); n != 1 {
+		t.Errorf("%v are open, want the one that answers", n)
+	}
+}
+
+// Pings are answered by whoever reads: a client that sends them and reads nothing
+// must not keep him for ever.
+func TestClientThatReadsNoPongIsGone(t *testing.T) {
+	r := start(t, instances(newEngine(t, ok).url), limits(func(l *Limits) { l.StallTimeout = short }))
+	w := r.talk(chat, 0, nil)
+	ping := append(frameOf(true, opPing, true, make([]byte, 125)), frameOf(true, 1, true, []byte("no request"))...)
+	w.UnderlyingConn().SetWriteDeadline(time.Now().Add(patience))
+	go func() {
+		for range 1 << 20 { // until it is cut off
+			if _, err := w.UnderlyingConn().Write(ping); err != nil {
+				return
+			}
+		}
+	}()
+	r.until("it to be gone", func() bool { return r.metric("penstock_websocket_closes_total{code=\"1006\"}") == 1 })
+}
+
+func TestMessageForWhichThereIsNoRoomIsAnError(t *testing.T) {
+	r := start(t, instances(newEngine(t, streamer).url), limits(func(l *Limits) { l.BodyBytes, l.HeldBytes = 1<<16, 1<<16 }))
+	r.g.held.take(1 << 15)
+	w := r.talk(chat, 0, nil)
+	w.say(`{"model":"m","prompt":"` + strings.Repeat("x", 1<<15) + `"}`)
+	w.fails(429, "queue_full")
+	w.say(ask)
+	w.hear(`{"id":"c","choices":[{"text":"hi"}]}`, "[DONE]")
+	r.g.held.give(1 << 15)
+	r.until("what it held to be given back", func() bool { return r.metric("penstock_gateway_held_bytes") == 0 })
+}
+
+func TestIdleWebSocketIsClosed(t *testing.T) {
+	r := start(t, instances(newEngine(t, ok).url), func(c *Config, _ *scheduler.Config) { c.WebSocket.IdleTimeout = short }, func(g *Gateway, _ *scheduler.Scheduler) { g.pingEvery = short })
+	r.talk(chat, 0, nil).ends(1001)
+}
