@@ -266,13 +266,7 @@ func TestAListMarksWhatWasDegraded(t *testing.T) {
 
 func TestWhatReplayRefuses(t *testing.T) {
 	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	file := filesIn(t, dir)
 	none, wrong, empty := filepath.Join(dir, "none"), file("wrong", "hello\n"), file("empty", recordingOf(0))
 	f := func(status int, want string, args ...string) {
 		t.Helper()
@@ -293,6 +287,18 @@ func TestWhatReplayRefuses(t *testing.T) {
 	f(exitFailed, "no decision is in "+empty+", "+half+", as far as it can be read\n", empty, half)
 }
 
+// filesIn writes files to a folder.
+func filesIn(t *testing.T, dir string) func(name, text string) (path string) {
+	return func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+}
+
 // recordingOf has n decisions between two.
 func recordingOf(n int) string {
 	const line = `{"verdict":"picked","instance":"a","time":"2026-01-01T00:00:00Z","candidates":[{"instance":"a"},{"instance":"b"}]}` + "\n"
@@ -301,13 +307,7 @@ func recordingOf(n int) string {
 
 func TestReplayTakesSeveralFilesAndWhatIsGoodOfThem(t *testing.T) {
 	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	file := filesIn(t, dir)
 	const refusal = `{"verdict":"refused","code":"queue_full","candidates":[]}` + "\n"
 	first, second := file("x.1", recordingOf(3)), file("x", recordingOf(4)+refusal)
 	broken := file("y", recordingOf(5)+"{]\n"+refusal+recordingOf(1))

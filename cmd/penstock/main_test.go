@@ -18,13 +18,7 @@ func command(args ...string) (status int, out, errs string) {
 
 func TestExitStatusAndOneLineOfError(t *testing.T) {
 	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	file := filesIn(t, dir)
 	bad := file("bad.yaml", "instances: [{url: http://127.0.0.1:1}]\nqueue: {max_siez: 3}\n")
 	f := func(status int, want string, args ...string) {
 		t.Helper()
