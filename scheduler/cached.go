@@ -41,7 +41,7 @@ func (s *Scheduler) hits(sc *scratch, q *Query, from []candidate) {
 	for n := range from {
 		c := &from[n]
 		c.depth, c.blocks = sc.found[n], int32(prefix.Units(q.Prefix, int(sc.found[n])))
-		c.size = int32(s.cached.Len(sc.slots[n]))
+		c.cached = int32(s.cached.Len(sc.slots[n]))
 	}
 }
 
@@ -190,7 +190,10 @@ func (i *Instance) compare(r *engine.Reading) {
 // trust is the share of what we believe to be cached that is: what engines said,
 // over what we believed, of as many tokens as it remembers. It says so little of
 // a few requests that only sums of many count.
-type trust struct{ believed, true atomic.Uint64 } // float64s
+type trust struct {
+	believed, true atomic.Uint64 // float64s
+	untrue         atomic.Uint64 // 1 less their share
+}
 
 // trustOver is how many tokens are remembered, and trusted without any evidence.
 const trustOver = 100_000
@@ -204,10 +207,8 @@ func (t *trust) add(believed, truth float64) {
 	u = min(u, b) // more than all is no excuse for later
 	t.believed.Store(math.Float64bits(b))
 	t.true.Store(math.Float64bits(u))
+	t.untrue.Store(math.Float64bits(max(1-(u+evidenceFrom)/(b+evidenceFrom), 0)))
 }
 
 // share is 1 where nothing speaks against it.
-func (t *trust) share() float64 {
-	b, u := math.Float64frombits(t.believed.Load()), math.Float64frombits(t.true.Load())
-	return atMost((u+evidenceFrom)/(b+evidenceFrom), 1)
-}
+func (t *trust) share() float64 { return 1 - math.Float64frombits(t.untrue.Load()) }

@@ -223,7 +223,7 @@ func TestUsageBeyondOneIsNotBelieved(t *testing.T) {
 		e.set(func(e *scripted) { e.reading.Has |= engine.HasKVUsage })
 		uses(23)
 		believed(t, i, "kv_usage", "untrue")
-		if i.full() {
+		if isFull(i) {
 			t.Error("it is full")
 		}
 		want := "signals not believed: kv_usage untrue; kv_usage 23 is beyond 1: is kv_usage_scale 0.01 missing?"

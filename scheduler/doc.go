@@ -9,6 +9,8 @@
 //	load.go       what an instance has to do, from its words and our account
 //	full.go       when an instance takes no more
 //	policy.go     the policies, pure functions over candidates
+//	outlook.go    what the default one foresees; rumour.go: how much it believes
+//	              of what it was told; crowd.go: who waits for room
 //	health.go     which failures take an instance out, how it comes back
 //	panic.go      what is different when most are out
 //	record.go     what a decision leaves to look back on; replay.go: what others

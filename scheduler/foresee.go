@@ -9,7 +9,10 @@ func (s *Scheduler) Foresee(i *Instance, now int64) float64 {
 	}
 	others := s.usual()
 	c := candidate{inst: i, load: i.load(s.requestTokens())}
-	c.full, c.crowded = i.full(), i.crowded()
-	c.foresee(&Query{PromptTokens: int(others.fresh), MaxTokens: -1, Now: now}, others.output, s.patience, others, &rumour{}, 0)
+	c.full, c.crowded = i.full(c.load), i.crowded(c.load)
+	q := &Query{PromptTokens: int(others.fresh), MaxTokens: -1, Now: now}
+	v := view{q: q, output: others.output, patience: s.patience, others: others, at: momentOf(now)}
+	c.observe(&v)
+	c.foresee(&v)
 	return c.ttft
 }

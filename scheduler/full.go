@@ -11,28 +11,27 @@ const (
 )
 
 // full says whether the instance takes no more: by its configuration, or by its
-// own words carried forward.
-func (i *Instance) full() bool {
-	mine := i.row.inFlight.Load()
+// own words carried forward, of which l is what it has to do now.
+func (i *Instance) full(l load) bool {
 	if most := i.options.maxInFlight; most > 0 {
-		return mine >= most
+		return l.ours() >= most
 	}
 	live := i.live()
 	switch {
-	case i.waiting(live) > 0:
+	case l.waiting > 0:
 		return true
 	case live.Has(engine.HasKVUsage) && i.said.kvUsage.Load() >= kvFull:
 		return true
 	case !live.Has(engine.HasRunning): // it does not say how many it runs: there is nothing to go by
 		return false
 	}
-	return mine+i.said.foreign.Load() > i.known()
+	return l.requests > i.known()
 }
 
 // crowded says whether it runs as many as it can: another would wait inside.
-func (i *Instance) crowded() bool {
+func (i *Instance) crowded(l load) bool {
 	limit := i.said.limit.Load()
-	return limit > 0 && i.row.inFlight.Load()+i.said.foreign.Load() >= limit
+	return limit > 0 && l.requests >= limit
 }
 
 // known is how many requests the instance is known to run at once: its limit

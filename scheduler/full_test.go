@@ -10,11 +10,11 @@ func TestWaitingInsideTheEngineIsFull(t *testing.T) {
 	s := fleetOf(t, 1, "least-token")
 	i := s.Instances()[0]
 	i.says(4, 2)
-	if !i.full() {
+	if !isFull(i) {
 		t.Fatal("not full with two waiting")
 	}
 	i.says(4, 0)
-	if i.full() {
+	if isFull(i) {
 		t.Fatal("full with none waiting")
 	}
 }
@@ -27,11 +27,11 @@ func TestWaitingGoesDownAsOursEnd(t *testing.T) {
 	d := []Decision{pick(t, s, ask("m")), pick(t, s, ask("m")), pick(t, s, ask("m"))}
 	i.says(1, 2)
 	d[0].Reservation.End()
-	if !i.full() {
+	if !isFull(i) {
 		t.Error("not full with one of two still waiting")
 	}
 	d[1].Reservation.End()
-	if i.full() {
+	if isFull(i) {
 		t.Error("still full after two ended")
 	}
 }
@@ -40,11 +40,11 @@ func TestKVCacheWithoutRoomIsFull(t *testing.T) {
 	i := fleetOf(t, 1, "least-token").Instances()[0]
 	usage := func(u float64) func(*engine.Reading) { return func(r *engine.Reading) { r.KVUsage = u } }
 	i.says(1, 0, usage(0.979))
-	if i.full() {
+	if isFull(i) {
 		t.Error("full at 0.979")
 	}
 	i.says(1, 0, usage(0.98))
-	if !i.full() {
+	if !isFull(i) {
 		t.Error("not full at 0.98")
 	}
 }
@@ -127,7 +127,7 @@ func TestSilentEngineIsNotFullForEver(t *testing.T) {
 	i := fleetOf(t, 1, "least-token").Instances()[0]
 	i.says(4, 9)
 	i.said.live.Store(0) // what the keeper does after a few misses
-	if i.full() {
+	if isFull(i) {
 		t.Error("an old report still fills it")
 	}
 }

@@ -26,6 +26,7 @@ type Instance struct {
 	options  options
 	rates    atomic.Pointer[predict.Rates] // as they are shared with those alike
 	trust    trust
+	crowd    crowd
 	draining atomic.Uint32 // drainAsked, drainRemoved
 	ramp     ramp
 	slot     prefix.Slot // in the scheduler's index

@@ -172,7 +172,7 @@ func TestQueueThatStandsStillDoesNotFillAnInstanceForEver(t *testing.T) {
 		e.set(func(e *scripted) { e.reading.Waiting, e.reading.Running = 3, 20 })
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !i.full() {
+		if !isFull(i) {
 			t.Fatal("not full with three waiting")
 		}
 		time.Sleep(4 * time.Second)
@@ -181,7 +181,7 @@ func TestQueueThatStandsStillDoesNotFillAnInstanceForEver(t *testing.T) {
 		e.set(func(e *scripted) { e.reading.Waiting = 4 }) // it does move
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !i.full() {
+		if !isFull(i) {
 			t.Error("not full with four waiting")
 		}
 	})

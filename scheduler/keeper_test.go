@@ -328,13 +328,13 @@ func TestScrapeOutageStopsNothing(t *testing.T) {
 	keepFrom(t, func(e *scripted) { e.reading.Waiting = 5 }, func(s *Scheduler, i *Instance, e *scripted) {
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !i.full() {
+		if !isFull(i) {
 			t.Fatal("not full with five waiting")
 		}
 		e.set(func(e *scripted) { e.scrape = errors.New("no page") })
 		time.Sleep(20 * time.Second)
 		state(t, i, Healthy)
-		if i.full() {
+		if isFull(i) {
 			t.Error("a report from before the outage still fills it")
 		}
 		d := s.Pick(ask("m"))
@@ -352,7 +352,7 @@ func TestScrapeOutageStopsNothing(t *testing.T) {
 		}
 		e.set(func(e *scripted) { e.scrape = nil; e.reading.Waiting = 6 })
 		for range 60 {
-			if time.Sleep(100 * time.Millisecond); i.full() {
+			if time.Sleep(100 * time.Millisecond); isFull(i) {
 				return
 			}
 		}

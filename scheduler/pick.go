@@ -119,7 +119,8 @@ func (s *Scheduler) hopeless(q *Query, from []candidate) float64 {
 	if s.cfg.SLO.TTFT == 0 || q.Arrived == 0 || q.Tried.Len() > 0 || !s.policy.outlook || s.ttftErrors.Bad() {
 		return 0
 	}
-	soonest := from[soonestOf(from)].ttft
+	_, first := cheapest(0, from)
+	soonest := from[first].ttft
 	idle := func(c candidate) bool {
 		return c.load.requests == 0 && !c.full && q.Now-c.inst.row.given.Load() > int64(freshFor)
 	}
@@ -175,13 +176,17 @@ func (s *Scheduler) choose(q *Query, turn uint64, sc *scratch, from []candidate)
 
 // usual is what requests are like of which nothing else is known.
 func (s *Scheduler) usual() usual {
-	return usual{fresh: float64(s.prompt.value()), output: s.output.Usual(firstOutput)}
+	output := s.output.Usual(firstOutput)
+	return usual{fresh: float64(s.prompt.value()), output: output, rate: 1 / max(output, 1)}
 }
 
 func (s *Scheduler) foresee(q *Query, output float64, from []candidate) {
-	others, heard, given := s.usual(), hear(from), s.given.Load()
+	v := view{q: q, output: output, patience: s.patience, others: s.usual(), heard: hear(from), given: s.given.Load(), at: momentOf(q.Now)}
+	for n := range from { // all of one kind, then of the other: at 256 that is 4 % quicker
+		from[n].observe(&v)
+	}
 	for n := range from {
-		from[n].foresee(q, output, s.patience, others, &heard, given)
+		from[n].foresee(&v)
 	}
 }
 
@@ -193,7 +198,7 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 		if q.Tried.has(i) || q.Only != nil && q.Only != i {
 			continue
 		}
-		state, full := i.State(), false
+		state, l, full := i.State(), i.load(requestTokens), false
 		heap := &sc.usable
 		switch {
 		case !i.routable():
@@ -201,7 +206,7 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 				continue
 			}
 			heap = &sc.last
-		case i.full():
+		case i.full(l):
 			heap, full = &sc.full, true
 		case state != Healthy:
 			heap = &sc.spare
@@ -209,7 +214,7 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 			heap = &sc.returning
 		}
 		c := grow(heap)
-		c.inst, c.load, c.depth, c.blocks, c.size, c.ties, c.crowded, c.full = i, i.load(requestTokens), 0, 0, 0, 0, i.crowded(), full
+		c.inst, c.load, c.depth, c.blocks, c.cached, c.ties, c.crowded, c.full = i, l, 0, 0, 0, 0, i.crowded(l), full
 	}
 	sc.ramp()
 }

@@ -23,9 +23,11 @@ type candidate struct {
 	load    load
 	depth   int32 // leading blocks of the prompt that it has
 	blocks  int32 // of BlockBytes each
-	size    int32 // blocks that it has in all
+	cached  int32 // blocks that it has in all
 	ties    int32 // what else draws the request there
+	full    bool  // it takes nothing now
 	crowded bool  // it runs as many requests as it can
+	scene
 	outlook
 }
 

@@ -5,8 +5,8 @@ package scheduler
 var predictive = policy{
 	name: "predictive", signals: []int{sigWaiting, sigRunning}, hits: true, outlook: true, waits: true,
 	choose: func(q *Query, _ uint64, c []candidate) (int, string) {
-		best := least(q.Rand, c, func(c *candidate) float64 { return c.cost })
-		switch soonest := soonestOf(c); {
+		best, soonest := cheapest(q.Rand, c)
+		switch {
 		case c[best].blocks > 0 && c[best].fresh < c[soonest].fresh:
 			return best, "has more of the prompt, and that saves more than it waits"
 		case c[best].blocks > 0:
@@ -18,12 +18,26 @@ var predictive = policy{
 	},
 }
 
-func soonestOf(c []candidate) int {
-	best := 0
-	for i := range c {
-		if c[i].ttft < c[best].ttft {
-			best = i
+// cheapest is a candidate of the lowest cost, each of them equally likely, and
+// who gives the first token soonest.
+func cheapest(chance uint64, c []candidate) (best, soonest int) {
+	ties := 1
+	for i := 1; i < len(c); i++ {
+		if c[i].ttft < c[soonest].ttft {
+			soonest = i
+		}
+		switch v := c[i].cost; {
+		case v < c[best].cost:
+			best, ties = i, 1
+		case v == c[best].cost:
+			ties++
 		}
 	}
-	return best
+	lowest := c[best].cost
+	for n := below(chance, ties); n > 0; {
+		if best++; c[best].cost == lowest {
+			n--
+		}
+	}
+	return best, soonest
 }

@@ -215,13 +215,13 @@ func TestRateIsPerSecond(t *testing.T) {
 	for n := range int64(3000) {
 		r.add(1, n*10_000_000) // 100 a second for 30 s
 	}
-	if got := r.perSecond(30_000_000_000); math.Abs(got-100) > 2 {
+	if got := counted(&r, momentOf(30_000_000_000)); math.Abs(got-100) > 2 {
 		t.Errorf("%v", got)
 	}
-	if got := r.perSecond(60_000_000_000); got != 0 {
+	if got := counted(&r, momentOf(60_000_000_000)); got != 0 {
 		t.Errorf("%v long after the last", got)
 	}
-	if got := r.perSecond(30_000_000_000 + rateOver); got <= 0 || got >= 100 {
+	if got := counted(&r, momentOf(30_000_000_000+rateOver)); got <= 0 || got >= 100 {
 		t.Errorf("%v a while after the last", got)
 	}
 }
@@ -314,8 +314,7 @@ func TestPredictiveSparesCachesWherePromptsComeAgain(t *testing.T) {
 			d.Reservation.End()
 		}
 		other := &s.Instances()[1].row.work // it serves the same load
-		other.found.Store(home.row.work.found.Load())
-		other.computed.Store(home.row.work.computed.Load())
+		other.began(home.row.work.computed.Load(), home.row.work.found.Load())
 		busy := prompt("busy", 11_000)
 		busy.Only, busy.Eager, busy.Now = home, true, 100e9
 		pick(t, s, busy)

@@ -9,18 +9,19 @@ const (
 	rateOver = 1 << rateBits
 )
 
-// rate counts events per second over the last rateOver to twice that. Any
-// goroutine may add and read; who turns the page at the same moment as another
-// adds may lose that.
+// rate counts events per second over the last rateOver to twice that, and what
+// they weigh. Any goroutine may add and read; who turns the page at the same
+// moment as another adds may lose that.
 type rate struct {
-	page    atomic.Int64 // number of the current one
-	current atomic.Int64
-	before  atomic.Int64
+	page            atomic.Int64 // number of the current one
+	events, weights atomic.Int64
+	before, weighed atomic.Int64 // of the page before
 }
 
-func (r *rate) add(n, now int64) {
+func (r *rate) add(weight, now int64) {
 	r.turn(now)
-	r.current.Add(n)
+	r.events.Add(1)
+	r.weights.Add(weight)
 }
 
 // turn begins a new page, if it is time.
@@ -29,23 +30,35 @@ func (r *rate) turn(now int64) {
 	if at <= page || !r.page.CompareAndSwap(page, at) {
 		return
 	}
-	n := r.current.Swap(0)
+	events, weights := r.events.Swap(0), r.weights.Swap(0)
 	if at != page+1 {
-		n = 0
+		events, weights = 0, 0
 	}
-	r.before.Store(n)
+	r.before.Store(events)
+	r.weighed.Store(weights)
 }
 
-// perSecond reads the rate.
-func (r *rate) perSecond(now int64) float64 {
-	at, into := now>>rateBits, float64(now&(rateOver-1))/rateOver
-	current, before := float64(r.current.Load()), float64(r.before.Load())
-	switch at - r.page.Load() {
+// moment is a time as rates are read at it.
+type moment struct {
+	page int64
+	rest float64 // of the page, the share that is still to come
+}
+
+func momentOf(now int64) moment {
+	return moment{page: now >> rateBits, rest: 1 - float64(now&(rateOver-1))/rateOver}
+}
+
+// perSecond makes a rate of a count.
+const perSecond = 1e9 / rateOver
+
+// counts reads how many there were in rateOver.
+func (r *rate) counts(m moment) (events, weight float64) {
+	events, weight = float64(r.events.Load()), float64(r.weights.Load())
+	switch m.page - r.page.Load() {
 	case 0:
+		return events + float64(r.before.Load())*m.rest, weight + float64(r.weighed.Load())*m.rest
 	case 1:
-		current, before = 0, current
-	default:
-		return 0
+		return events * m.rest, weight * m.rest
 	}
-	return (before*(1-into) + current) * 1e9 / rateOver
+	return 0, 0
 }

@@ -143,7 +143,7 @@ func (c *candidate) note(to *record.Candidate, usual float64, wall int64, forese
 	w, live := &i.row.work, i.live()
 	to.Instance, to.Full = i.Name, c.full
 	to.KVUsage, to.KVTokens = float32(i.said.kvUsage.Load())/1e6, clamp(i.said.kvSize.Load())
-	to.Hits, to.Cached = c.blocks, c.size
+	to.Hits, to.Cached = c.blocks, c.cached
 	to.Compute, to.Keep, to.Tokens = clamp(max(w.fresh.Load(), 0)), clamp(w.kept.Load()), clamp(c.load.tokens)
 	to.InFlight, to.Foreign, to.Waiting = clamp(c.load.requests-c.load.foreign), clamp(c.load.foreign), clamp(c.load.waiting)
 	to.Streams, to.Token = clamp(i.row.streams.Load()), float32(i.rates.Load().Token*1e6)

@@ -106,12 +106,12 @@ func (r *Replay) candidate(c *record.Candidate) candidate {
 	i.row.work.held.Store(int64(c.Backlog) - int64(c.Compute))
 	s := func(ms float32) float64 { return float64(ms) / 1e3 }
 	return candidate{
-		inst: i, blocks: c.Hits, size: c.Cached,
+		inst: i, blocks: c.Hits, cached: c.Cached, full: c.Full, scene: scene{ahead: float64(c.Ahead)},
 		load: load{
 			requests: int64(c.InFlight) + int64(c.Foreign), waiting: int64(c.Waiting), foreign: int64(c.Foreign), tokens: int64(c.Tokens),
 		},
 		outlook: outlook{
-			fresh: float64(c.Fresh), ahead: float64(c.Ahead), wait: s(c.Wait), short: s(c.Short), ttft: s(c.TTFT), cost: s(c.Cost), full: c.Full,
+			fresh: float64(c.Fresh), wait: s(c.Wait), short: s(c.Short), ttft: s(c.TTFT), cost: s(c.Cost),
 		},
 	}
 }

@@ -67,8 +67,7 @@ func (s *Scheduler) reserve(sc *scratch, c *candidate, q *Query) (Reservation, b
 	w := &i.row.work
 	w.context.Add(r.prefill)
 	w.kept.Add(r.fresh)
-	w.arrivals.add(1, q.Now)
-	w.load.add(int64(c.busy*1e6), q.Now)
+	w.arrivals.add(int64(c.busy*1e6), q.Now)
 	r.queued, r.prompt = r.fresh, onePrompt
 	if r.wait.answer > 0 { // nobody will hear of its first token
 		share := c.ttft / (c.ttft + float64(r.expected)*c.step + 1e-9)
@@ -112,8 +111,7 @@ func (r *Reservation) FirstByte(now int64) {
 	row.streams.Add(1)
 	row.moved.Add(1)
 	if !r.refused {
-		row.work.computed.Add(r.fresh)
-		row.work.found.Add(r.found)
+		row.work.began(r.fresh, r.found)
 	}
 	r.computed()
 	if r.wait.answer == 0 {

@@ -60,6 +60,9 @@ func (i *Instance) says(running, waiting int, more ...func(*engine.Reading)) {
 	}
 }
 
+// isFull says whether the instance takes no more, as it is now.
+func isFull(i *Instance) bool { return i.full(i.load(0)) }
+
 var chance uint64
 
 // ask makes a query with a chance of its own.

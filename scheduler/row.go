@@ -35,11 +35,11 @@ type work struct {
 	kept     atomic.Int64 // tokens in the KV cache for ours alone: computed or generated
 	held     atomic.Int64 // prompt tokens of held requests that wait for this instance
 	wanted   atomic.Int64 // tokens that they will keep
-	arrivals rate         // requests
-	load     rate         // their prompts, in microseconds of computing
+	arrivals rate         // requests, and their prompts, in microseconds of computing
 
-	computed atomic.Int64 // prompt tokens ever computed
-	found    atomic.Int64 // prompt tokens ever found in the cache, as we believe
+	computed atomic.Int64  // prompt tokens ever computed
+	found    atomic.Int64  // prompt tokens ever found in the cache, as we believe
+	again    atomic.Uint64 // the share of these, a float64
 }
 
 // said is what the instance itself reported last. Its keeper writes it, each
@@ -50,11 +50,11 @@ type said struct {
 	waiting atomic.Int64
 	kvUsage atomic.Int64  // millionths
 	kvSize  atomic.Int64  // tokens
+	kvRest  atomic.Int64  // of them, in use by others than row.work.kept
 	foreign atomic.Int64  // requests in it that are not ours
 	ended   atomic.Uint64 // row.ended when the report was asked for
 	known   atomic.Int64  // requests that it is known to run at once
 	limit   atomic.Int64  // requests that it says it runs at once, at most; 0: not said
-	kept    atomic.Int64  // work.kept when the report was asked for
 	given   atomic.Uint64 // Scheduler.given then
 
 	running atomic.Int64

@@ -8,7 +8,8 @@ type rumour struct {
 	foreign float64 // requests of others, on average of the candidates
 	waiting float64 // requests in an engine's queue, likewise
 	rate    float64 // requests that an instance is given, by all, for each that we give to any
-	life    float64 // for how many requests given to an instance what it has lasts: as many
+	age     float64 // for each request that an instance is given, of the life of what it has: so many requests
+	queued  float64 // likewise of what waits there
 }
 
 // hear is what the candidates say; nothing where all is ours.
@@ -24,28 +25,19 @@ func hear(from []candidate) (r rumour) {
 	n := float64(len(from))
 	r.foreign, r.waiting = float64(foreign)/n, float64(waiting)/n
 	r.rate = (1 + float64(foreign)/float64(max(mine, 1))) / n
-	r.life = max(float64(mine+foreign)/n, 1)
+	r.age = r.rate / max(float64(mine+foreign)/n, 1)
+	r.queued = r.rate / (1 + r.waiting)
 	return r
 }
 
-// now is what there is of others', and in the engine's queue, most likely: by
-// its last report, and by what the others have, the more we gave away since then.
-func (r *rumour) now(l *load, given uint64) (foreign, waiting float64) {
-	foreign, waiting = float64(l.foreign), float64(l.waiting)
-	if r.foreign == 0 {
-		return foreign, waiting
-	}
-	since := float64(given) * r.rate
-	foreign += (r.foreign - foreign) * stale(since/r.life)
-	waiting += (r.waiting - waiting) * stale(since/(1+r.waiting))
-	return foreign, waiting
-}
-
-// stale is how little a report is worth after so many lives: those who came last
-// are told apart by their prompts, and these are done long before the answers.
-// Measured with 8 and 16 gateways: a power of 1 is followed by the herd.
-func stale(lives float64) float64 {
-	left := 1 / (1 + lives)
-	left *= left
-	return 1 - left*left
+// worth is how much what an instance has said is worth, of others' requests and of
+// those in its queue, since we gave away so many: of the rest, what all say is as
+// likely. Those who came last are told apart by their prompts, which are done long
+// before the answers: a report is worth less than by its age alone. Measured with
+// 8 and 16 gateways: a power of 1 is followed by the herd.
+func (r *rumour) worth(given uint64) (foreign, waiting float64) {
+	f, w := 1+float64(given)*r.age, 1+float64(given)*r.queued
+	each := 1 / (f * w) // one division in place of two
+	f, w = w*each, f*each
+	return f * f * f * f, w * w * w * w
 }

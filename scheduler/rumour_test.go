@@ -39,7 +39,7 @@ func TestAnOldReportIsNotFollowed(t *testing.T) {
 func TestWithoutOthersNothingIsRumour(t *testing.T) {
 	c := []candidate{{load: load{requests: 3, waiting: 2}}, {load: load{requests: 9}}}
 	r := hear(c)
-	if foreign, waiting := r.now(&c[0].load, 1_000_000); foreign != 0 || waiting != 2 {
-		t.Errorf("%v of others, %v waiting, want 0 and 2", foreign, waiting)
+	if foreign, waiting := r.worth(1_000_000); r != (rumour{}) || foreign != 1 || waiting != 1 {
+		t.Errorf("%+v, and what it said is worth %v and %v", r, foreign, waiting)
 	}
 }

@@ -145,7 +145,7 @@ var smgCacheAware = policy{name: "smg-cache-aware", signals: []int{sigRunning}, 
 	case match > 0.3:
 		return least(q.Rand, c, func(c *candidate) float64 { return -matched(c) }), "longest match"
 	}
-	return least(q.Rand, c, func(c *candidate) float64 { return float64(c.size) }), "smallest tree"
+	return least(q.Rand, c, func(c *candidate) float64 { return float64(c.cached) }), "smallest tree"
 }}
 
 // dynamo is NVIDIA Dynamo's, with an overlap weight of 1: what is to be computed,

@@ -30,7 +30,7 @@ func candidatesOf(t testing.TB, all []told) (*Query, []candidate) {
 		i.row.work.fresh.Store(a.fresh)
 		i.row.work.kept.Store(a.kept)
 		c = append(c, candidate{
-			inst: i, blocks: a.blocks, size: a.size,
+			inst: i, blocks: a.blocks, cached: a.size,
 			load: load{requests: a.requests, waiting: a.waiting, tokens: a.tokens},
 		})
 	}
