@@ -95,6 +95,13 @@ class Connection:
         await self.reader.readexactly(2)
 
 
+def frame(body: dict | bytes) -> bytes:
+    """A client's text message in one frame, masked by zeros."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    assert len(raw) < 1 << 16
+    return b"\x81\xfe" + len(raw).to_bytes(2, "big") + bytes(4) + raw
+
+
 def chat(prompt: str = "hello", max_tokens: int = 16, stream: bool = False, **more) -> dict:
     return {"model": "llama2", "messages": [{"role": "user", "content": prompt}],
             "max_tokens": max_tokens, "stream": stream, **more}
