@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -16,8 +17,13 @@ import (
 // bridge is a WebSocket whose messages are requests. Its client's goroutine
 // reads; each request in flight has one of its own, which writes its answer.
 // Those without an id are answered one after the other.
+//
+// It takes the connection over from its client, of which nothing is left: most
+// WebSockets idle most of the time.
 type bridge struct {
-	c    *client
+	g    *Gateway
+	conn net.Conn
+	ip   []byte
 	ws   *websocket.Conn
 	key  int
 	head []byte // of each request, as if it had come by POST
@@ -25,6 +31,7 @@ type bridge struct {
 	writing sync.Mutex // a message to the client is whole before the next begins
 
 	mu      sync.Mutex
+	stop    atomic.Uint32       // why the connection has to end; set under mu, with the deadlines
 	running map[string]*message // by id, and those in order by nothing
 	line    []*message          // without an id, in order; the first is under way
 	calls   sync.WaitGroup      // messages' goroutines
@@ -43,7 +50,7 @@ const (
 
 func newBridge(c *client) *bridge {
 	now := c.g.now()
-	return &bridge{c: c, key: c.req.keyIndex, head: c.req.asPost(), running: make(map[string]*message), heard: now, asked: now, busy: now}
+	return &bridge{g: c.g, conn: c.conn, ip: c.ip, key: c.req.keyIndex, head: c.req.asPost(), heard: now, asked: now, busy: now}
 }
 
 // asPost is the head of the requests that come over the handshake's connection.
@@ -73,26 +80,65 @@ func (q *request) asPost() []byte {
 
 // run reads until either side ends the connection.
 func (b *bridge) run() {
-	b.c.g.sockets.add(b)
-	defer b.c.g.sockets.leave(b.key)
-	defer b.c.g.sockets.remove(b)
-	b.ws.SetReadLimit(b.c.g.cfg.Limits.BodyBytes)
-	code, why := 0, ""
+	if why := b.g.sockets.add(b); why != stopNone { // while the handshake was answered
+		b.interrupt(why)
+	}
+	code, why := websocket.CloseInternalServerErr, "the router failed"
+	defer func() { b.end(code, why) }()
+	defer b.g.survive()
+	code, why = b.read()
+}
+
+// read takes messages until one of them, or their end, ends the connection.
+func (b *bridge) read() (code int, why string) {
+	b.ws.SetReadLimit(b.g.cfg.Limits.BodyBytes)
 	for code == 0 {
 		kind, r, err := b.ws.NextReader()
 		if err != nil {
-			code, why = b.ended(err)
-			break
+			return b.ended(err)
 		}
 		code, why = b.take(kind, r)
 	}
+	return code, why
+}
+
+// end closes the connection once nothing is under way on it.
+func (b *bridge) end(code int, why string) {
 	left := uint32(stopLeft)
-	if b.c.stop.Load() == stopDrain {
+	if b.stop.Load() == stopDrain {
 		left = stopDrain
 	}
-	b.interrupt(left)
+	b.abandon(left)
 	b.calls.Wait()
-	b.close(code, why)
+	b.g.sockets.closed(code)
+	lingers := code != websocket.CloseAbnormalClosure && b.goodbye(code, why)
+	b.g.sockets.remove(b)
+	b.g.sockets.leave(b.key)
+	if lingers { // for its answer
+		linger(b.conn)
+	}
+	b.conn.Close()
+}
+
+// goodbye closes with a code, unless one side or the library has said so before.
+func (b *bridge) goodbye(code int, why string) (heard bool) {
+	err := b.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(lastWords))
+	return err == nil || errors.Is(err, websocket.ErrCloseSent)
+}
+
+// interrupt ends the connection, whatever its goroutine is blocked in.
+func (b *bridge) interrupt(why uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.stop.CompareAndSwap(stopNone, why) {
+		return
+	}
+	b.conn.SetReadDeadline(past)
+	if why == stopLeft {
+		b.conn.SetWriteDeadline(past)
+	} else { // it is still told why, if it takes it
+		b.conn.SetWriteDeadline(time.Now().Add(lastWords))
+	}
 }
 
 // ended says with which code the connection ends, and why, of an error of
@@ -103,13 +149,13 @@ func (b *bridge) ended(err error) (code int, why string) {
 	switch {
 	case errors.As(err, &ce):
 		return ce.Code, ""
-	case b.c.stop.Load() == stopDrain:
+	case b.stop.Load() == stopDrain:
 		return websocket.CloseGoingAway, "the router is shutting down"
 	case errors.Is(err, errIdle):
 		return websocket.CloseGoingAway, "nothing was asked for long (websocket.idle_timeout)"
 	case errors.Is(err, websocket.ErrReadLimit), errors.Is(err, errInflated):
 		return websocket.CloseMessageTooBig, "a message is larger than limits.body_bytes"
-	case errors.As(err, &ne), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errSilent), b.c.stop.Load() == stopLeft:
+	case errors.As(err, &ne), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errSilent), b.stop.Load() == stopLeft:
 		return websocket.CloseAbnormalClosure, ""
 	}
 	return websocket.CloseProtocolError, ""
@@ -117,7 +163,7 @@ func (b *bridge) ended(err error) (code int, why string) {
 
 // take reads a message and sets about it; a code ends the connection.
 func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
-	b.c.g.sockets.in.Inc()
+	b.g.sockets.in.Inc()
 	m := newMessage(b)
 	if kind == websocket.BinaryMessage {
 		if err := b.discard(r); err != nil {
@@ -157,7 +203,7 @@ func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
 
 // discard reads over a message that nobody wants, which may inflate to anything.
 func (b *bridge) discard(r io.Reader) error {
-	n, err := io.CopyN(io.Discard, r, b.c.g.cfg.Limits.BodyBytes+1)
+	n, err := io.CopyN(io.Discard, r, b.g.cfg.Limits.BodyBytes+1)
 	switch {
 	case err == io.EOF:
 		return nil
@@ -183,8 +229,11 @@ func (b *bridge) enter(m *message) *refusal {
 	if b.running[string(m.id)] != nil {
 		return badRequest("id", "a request with this id is under way")
 	}
-	if most := b.c.g.cfg.WebSocket.Requests; len(b.running) >= most {
+	if most := b.g.cfg.WebSocket.Requests; len(b.running) >= most {
 		return &refusal{status: 429, code: "rate_limited", reason: reasonRateLimited, retry: 1, msg: "as many requests of this connection are under way as may (websocket.requests)"}
+	}
+	if b.running == nil {
+		b.running = make(map[string]*message)
 	}
 	b.running[string(m.id)] = m
 	b.calls.Go(func() {
@@ -232,8 +281,8 @@ func (b *bridge) cancel(m *message) {
 	victim.interrupt(stopLeft)
 }
 
-// interrupt ends all that is under way, and what waits for it.
-func (b *bridge) interrupt(why uint32) {
+// abandon ends all that is under way, and what waits for it.
+func (b *bridge) abandon(why uint32) {
 	b.mu.Lock()
 	var all []*message
 	all = append(all, b.line...)
@@ -267,17 +316,6 @@ func (b *bridge) send(c *call, text []byte) error {
 	return nil
 }
 
-// close says goodbye, with a code if the client has not said it first, and waits
-// for its answer: to close a socket with unread bytes sends RST.
-func (b *bridge) close(code int, why string) {
-	b.c.g.sockets.closed(code)
-	if code == websocket.CloseAbnormalClosure {
-		return
-	}
-	b.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(lastWords))
-	b.c.lingers = true
-}
-
 // bridgeConn is the connection as the library reads and writes it: it asks a
 // silent client whether it is there, and sets deadlines where no interruption has
 // set one; the library's own mean nothing.
@@ -304,19 +342,19 @@ func (w *bridgeConn) Write(p []byte) (int, error) {
 	}
 	n, err := w.Conn.Write(p)
 	if err != nil { // who goes on to ask would never hear anything
-		w.b.c.interrupt(stopLeft)
+		w.b.interrupt(stopLeft)
 	}
 	return n, err
 }
 
 func (b *bridge) mayWrite() bool {
-	b.c.mu.Lock()
-	defer b.c.mu.Unlock()
-	switch b.c.stop.Load() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch b.stop.Load() {
 	case stopLeft:
 		return false
 	case stopNone: // else lastWords is what there is
-		b.c.conn.SetWriteDeadline(time.Now().Add(b.c.g.cfg.Limits.StallTimeout))
+		b.conn.SetWriteDeadline(time.Now().Add(b.g.cfg.Limits.StallTimeout))
 	}
 	return true
 }
@@ -328,12 +366,12 @@ func (w *bridgeConn) Read(p []byte) (int, error) {
 			return 0, net.ErrClosed
 		}
 		n, err := w.Conn.Read(p)
-		now := b.c.g.now()
+		now := b.g.now()
 		if n > 0 {
 			b.heard = now
 			return n, nil
 		}
-		if !isTimeout(err) || b.c.stop.Load() != stopNone {
+		if !isTimeout(err) || b.stop.Load() != stopNone {
 			return n, err
 		}
 		if err := b.wonder(now); err != nil {
@@ -344,12 +382,12 @@ func (w *bridgeConn) Read(p []byte) (int, error) {
 
 // arm bounds the next read by the next ping; false: the connection is to end.
 func (b *bridge) arm() bool {
-	b.c.mu.Lock()
-	defer b.c.mu.Unlock()
-	if b.c.stop.Load() != stopNone {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stop.Load() != stopNone {
 		return false
 	}
-	b.c.conn.SetReadDeadline(time.Now().Add(b.c.g.pingEvery))
+	b.conn.SetReadDeadline(time.Now().Add(b.g.pingEvery))
 	return true
 }
 
@@ -362,9 +400,9 @@ func (b *bridge) wonder(now int64) error {
 	if !b.idle() {
 		b.busy = now
 	}
-	if limit := b.c.g.cfg.WebSocket.IdleTimeout; limit > 0 && now-b.busy >= int64(limit) {
+	if limit := b.g.cfg.WebSocket.IdleTimeout; limit > 0 && now-b.busy >= int64(limit) {
 		return errIdle
 	}
 	b.asked = now
-	return b.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(b.c.g.cfg.Limits.StallTimeout))
+	return b.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(b.g.cfg.Limits.StallTimeout))
 }

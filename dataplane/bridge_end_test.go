@@ -83,3 +83,19 @@ func TestIdleWebSocketIsClosed(t *testing.T) {
 	r := start(t, instances(newEngine(t, ok).url), func(c *Config, _ *scheduler.Config) { c.WebSocket.IdleTimeout = short }, func(g *Gateway, _ *scheduler.Scheduler) { g.pingEvery = short })
 	r.talk(chat, 0, nil).ends(1001)
 }
+
+// A client that says goodbye and hangs up in one breath was counted as one that
+// had left without a word: its FIN overtook what it had said.
+func TestGoodbyeBeforeTheEndIsHeard(t *testing.T) {
+	r := start(t, instances(newEngine(t, ok).url), nil)
+	const many = 200
+	for range many {
+		c := r.talk(chat, 0, nil).UnderlyingConn()
+		c.Write(frameOf(true, opClose, true, []byte{0x03, 0xe8}))
+		c.Close()
+	}
+	r.until("all to be gone", func() bool { return r.metric("penstock_websocket_connections") == 0 })
+	if n := r.metric(`penstock_websocket_closes_total{code="1000"}`); n != many {
+		t.Errorf("%v of %d were heard", n, many)
+	}
+}

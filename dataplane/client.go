@@ -15,7 +15,7 @@ type client struct {
 	in   *buffer // bytes read and not yet consumed: in.b[r:w]
 	r, w int
 
-	bridge *bridge // the connection is a WebSocket by now
+	bridge *bridge // has the connection by now: it is a WebSocket
 
 	bye     bool // the answer said that the connection ends with it
 	lingers bool // it does, and bytes of the request may still be on their way
@@ -32,11 +32,7 @@ func (c *client) serve() {
 		}
 		again := c.answerOne()
 		c.req.reset(c.g)
-		if c.bridge != nil {
-			c.speakMessages()
-			return
-		}
-		if !again || c.stop.Load() != stopNone {
+		if c.bridge != nil || !again || c.stop.Load() != stopNone {
 			return
 		}
 	}
@@ -66,16 +62,6 @@ func (c *client) answerOne() (again bool) {
 		return c.refuse(r)
 	}
 	return c.call.serve()
-}
-
-// speakMessages hands the connection over to its bridge: what HTTP needs is given
-// back first, for it may stay for days.
-func (c *client) speakMessages() {
-	c.shed()
-	putBuffer(c.in)
-	c.in = nil
-	c.deadline.Store(0)
-	c.bridge.run()
 }
 
 // tell answers with r. A body that was not read is skipped when it is small,
@@ -137,10 +123,12 @@ func (c *client) interrupted(why uint32) {
 func (c *client) finish() {
 	c.end()
 	if c.lingers {
-		c.linger()
+		linger(c.conn)
 	}
 	c.g.watch.remove(c.fd)
-	c.conn.Close()
+	if c.bridge == nil {
+		c.conn.Close()
+	}
 	c.shed()
 	putBuffer(c.in)
 	c.in = nil
@@ -149,16 +137,16 @@ func (c *client) finish() {
 
 // linger lets the client read the last answer before the socket is closed:
 // closing with unread bytes sends RST, which can overtake the answer.
-func (c *client) linger() {
+func linger(conn net.Conn) {
 	const most = 256 << 10
-	if hc, ok := c.conn.(interface{ CloseWrite() error }); !ok || hc.CloseWrite() != nil {
+	if hc, ok := conn.(interface{ CloseWrite() error }); !ok || hc.CloseWrite() != nil {
 		return
 	}
-	c.within(doingRead, time.Second)
+	conn.SetReadDeadline(time.Now().Add(lastWords)) // in the place of an interruption's
 	b := getBuffer(minBuffer)
 	defer putBuffer(b)
 	for n := 0; n < most; {
-		k, err := c.conn.Read(b.b)
+		k, err := conn.Read(b.b)
 		if err != nil {
 			return
 		}

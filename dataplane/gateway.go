@@ -139,6 +139,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	}
 	accepting.Wait()
 	g.calls.interrupt(stopDrain)
+	g.sockets.interrupt(stopDrain)
 	g.conns.Wait()
 	close(stop)
 	g.watch.close()
@@ -243,27 +244,39 @@ func mostClients(configured int) int {
 	return int(min(max(limit.Cur, 2*reserve)-reserve, 1<<24) / 2)
 }
 
-// serveClient is the life of one client's goroutine.
+// serveClient is the life of one client's goroutine. What HTTP needs is given back
+// before a WebSocket begins, for that may stay for days.
 func (g *Gateway) serveClient(conn net.Conn) {
+	if b := g.serveHTTP(conn); b != nil {
+		b.run()
+	}
+}
+
+// serveHTTP serves requests until the connection ends, or is a WebSocket's.
+func (g *Gateway) serveHTTP(conn net.Conn) *bridge {
 	c := &client{call: call{g: g, ip: peerIP(conn)}, conn: conn}
 	c.to = c
 	fd, err := descriptor(conn)
 	if err != nil {
 		conn.Close()
-		return
+		return nil
 	}
 	c.fd = fd
 	if why := g.calls.add(&c.call); why != stopNone { // accepted while the listeners closed
 		c.interrupt(why)
 	}
 	defer c.finish()
-	defer func() {
-		if p := recover(); p != nil {
-			g.log.Error("a request failed inside the router", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
+	defer g.survive()
 	if g.watch.add(fd, c) == nil {
 		c.serve()
+	}
+	return c.bridge
+}
+
+// survive is deferred: what fails inside a connection ends that one alone.
+func (g *Gateway) survive() {
+	if p := recover(); p != nil {
+		g.log.Error("a request failed inside the router", "panic", p, "stack", string(debug.Stack()))
 	}
 }
 

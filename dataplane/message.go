@@ -28,7 +28,7 @@ type message struct {
 
 func newMessage(b *bridge) *message {
 	m := &message{b: b}
-	m.g, m.to, m.ip = b.c.g, m, b.c.ip
+	m.g, m.to, m.ip = b.g, m, b.ip
 	m.req.arrived = m.g.now()
 	return m
 }

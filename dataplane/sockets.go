@@ -1,6 +1,8 @@
 package dataplane
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"penstock/scheduler/telemetry"
@@ -10,7 +12,8 @@ import (
 type sockets struct {
 	mu      sync.Mutex
 	open    map[*bridge]struct{}
-	ofKey   []int // by keyIndex
+	why     uint32 // all have to end, who comes now too
+	ofKey   []int  // by keyIndex
 	entered int
 
 	in, out telemetry.Counter // messages
@@ -36,16 +39,29 @@ func (s *sockets) leave(key int) {
 	s.entered--
 }
 
-func (s *sockets) add(b *bridge) {
+// add says why b has to end, stopNone if it has not.
+func (s *sockets) add(b *bridge) (why uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open[b] = struct{}{}
+	return s.why
 }
 
 func (s *sockets) remove(b *bridge) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, b)
+}
+
+// interrupt ends all that are open.
+func (s *sockets) interrupt(why uint32) {
+	s.mu.Lock()
+	s.why = why
+	all := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
+	for _, b := range all {
+		b.interrupt(why)
+	}
 }
 
 // len is how many are open.

@@ -114,7 +114,7 @@ func (g *Gateway) sweep(stop <-chan struct{}) {
 			}
 			if g.Draining() { // those that have nothing under way need not wait for the others
 				for _, b := range g.sockets.idle() {
-					b.c.interrupt(stopDrain)
+					b.interrupt(stopDrain)
 				}
 			}
 			g.holder.freed()

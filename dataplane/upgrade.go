@@ -53,6 +53,7 @@ func (c *client) upgrade() (again bool) {
 		return false
 	}
 	q.status = 101
+	c.deadline.Store(0)
 	b.ws, c.bridge = ws, b
 	return false
 }
