@@ -328,12 +328,12 @@ func (c *call) understand() *refusal {
 				msg: "this API key may use some models only: the form's fields must come before its file, within 64 KiB"}
 		}
 	case routeJSON:
-		if err := q.scan.Scan(q.body, &q.fields); err != nil {
+		if err := c.scratch.scan.Scan(q.body, &q.fields); err != nil {
 			return refuseJSON(err)
 		}
 	case routeOpaque:
 		// What this is, only the engine knows: a model is taken where there is one.
-		if len(q.body) > 0 && q.scan.Scan(q.body, &q.fields) != nil {
+		if len(q.body) > 0 && c.scratch.scan.Scan(q.body, &q.fields) != nil {
 			q.fields = body.Fields{MaxTokens: -1, N: 1}
 		}
 	}

@@ -20,6 +20,7 @@ type message struct {
 	cancels   bool        // it is no request, but the end of one
 	cancelled atomic.Bool // by the client
 
+	text   []byte // of a message in its envelope
 	events events
 	whole  []byte // of an answer in one piece
 	failed bool   // the engine's own status is an error
@@ -168,23 +169,23 @@ func (m *message) send(text []byte) error {
 	if m.id == nil {
 		return m.b.send(&m.call, text)
 	}
-	m.out = append(append(append(m.out[:0], `{"id":`...), m.id...), ',')
+	m.text = append(append(append(m.text[:0], `{"id":`...), m.id...), ',')
 	if object, ok := bytes.CutPrefix(text, []byte(`{"error":`)); ok && json.Valid(text) {
-		m.out = append(append(m.out, `"error":`...), object...)
-		return m.b.send(&m.call, m.out)
+		m.text = append(append(m.text, `"error":`...), object...)
+		return m.b.send(&m.call, m.text)
 	}
-	m.out = append(m.out, `"data":`...)
+	m.text = append(m.text, `"data":`...)
 	if json.Valid(text) {
-		m.out = append(m.out, text...)
+		m.text = append(m.text, text...)
 	} else {
 		quoted, err := json.Marshal(string(text))
 		if err != nil { // strings always marshal
 			return err
 		}
-		m.out = append(m.out, quoted...)
+		m.text = append(m.text, quoted...)
 	}
-	m.out = append(m.out, '}')
-	return m.b.send(&m.call, m.out)
+	m.text = append(m.text, '}')
+	return m.b.send(&m.call, m.text)
 }
 
 // The transport of an engine's answer.
@@ -192,6 +193,9 @@ func (m *message) send(text []byte) error {
 func (m *message) open(now int64, a *answer, piece []byte) error {
 	m.failed = a.head.Status >= 300
 	m.req.release(m.g)
+	if a.head.EventStream {
+		m.shed()
+	}
 	return m.pass(now, a, piece)
 }
 

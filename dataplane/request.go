@@ -15,7 +15,6 @@ import (
 type request struct {
 	head   http1.Request
 	fields body.Fields
-	scan   body.Scanner
 	chunks http1.Chunks // of a body that comes without its length
 
 	headAt   int // where the head begins in the client's buffer
@@ -117,7 +116,8 @@ func (q *request) gone() {
 }
 
 // release lets go of what only a retry would need: from the first byte of an
-// answer on a stream costs its own small buffers and no more.
+// answer on a stream costs its own small buffers and no more. Whatever points into
+// a buffer keeps all of it.
 func (q *request) release(g *Gateway) {
 	if q.held > 0 {
 		g.held.give(q.held)
@@ -126,6 +126,7 @@ func (q *request) release(g *Gateway) {
 	putBuffer(q.hold)
 	putBuffer(q.stash)
 	q.hold, q.stash, q.body = nil, nil, nil
+	q.fields.Model, q.query.Model = nil, ""
 }
 
 func (q *request) reset(g *Gateway) {

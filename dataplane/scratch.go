@@ -3,6 +3,7 @@ package dataplane
 import (
 	"sync"
 
+	"penstock/dataplane/body"
 	"penstock/dataplane/http1"
 )
 
@@ -11,6 +12,7 @@ import (
 type scratch struct {
 	out             []byte
 	asked, answered []http1.Header
+	scan            body.Scanner
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -26,12 +28,13 @@ func (c *call) equip() {
 	c.att.ans.head.Lend(c.scratch.answered)
 }
 
-// shed gives it away.
+// shed gives it away, after what the request holds was released.
 func (c *call) shed() {
-	if c.scratch == nil {
+	s := c.scratch
+	if s == nil {
 		return
 	}
-	*c.scratch = scratch{out: c.out[:0], asked: c.req.head.Shed(), answered: c.att.ans.head.Shed()}
-	scratches.Put(c.scratch)
-	c.scratch, c.out, c.att.head = nil, nil, nil
+	s.out, s.asked, s.answered = c.out[:0], c.req.head.Shed(), c.att.ans.head.Shed()
+	scratches.Put(s)
+	c.scratch, c.out, c.att.head, c.req.path = nil, nil, nil, nil
 }

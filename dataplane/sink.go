@@ -38,7 +38,7 @@ func (c *call) begin(now int64, a *answer, piece []byte) error {
 	q.meter.see(a)
 	c.own(a)
 	c.answered()
-	q.started, q.status = true, a.head.Status
+	q.started, q.status, c.att.body = true, a.head.Status, nil
 	if a.head.Status == 404 { // it may not serve the model any more
 		q.decision.Instance.AskModels()
 	}

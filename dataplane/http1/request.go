@@ -19,6 +19,17 @@ type Request struct {
 // Reset forgets everything, the buffer too.
 func (r *Request) Reset() { *r = Request{message: r.fresh()} }
 
+// Shed lets go of the buffer, which may be another's by now, and returns the
+// headers' memory. The method stays.
+func (r *Request) Shed() []Header {
+	r.Path, r.Query = nil, nil
+	return r.message.Shed()
+}
+
+// post is nearly every method: it is held in nobody's buffer, so that after Shed
+// there is nothing that keeps one.
+var post = []byte("POST")
+
 // Is says whether the method is m, which is case-sensitive.
 func (r *Request) Is(m string) bool { return string(r.Method) == m }
 
@@ -100,7 +111,9 @@ func (r *Request) line(line []byte, at int) *Error {
 	if err != nil {
 		return err
 	}
-	r.Method, r.Minor = line[:k:k], minor
+	if r.Method, r.Minor = line[:k:k], minor; r.Is("POST") {
+		r.Method = post
+	}
 	return r.target(line[k+1:last:last], at+k+1)
 }
 

@@ -15,6 +15,13 @@ type Response struct {
 // Reset forgets everything, the buffer too.
 func (r *Response) Reset() { *r = Response{message: r.fresh()} }
 
+// Shed lets go of the buffer, and returns the headers' memory. What was read from
+// them stays.
+func (r *Response) Shed() []Header {
+	r.Reason = nil
+	return r.message.Shed()
+}
+
 // NoBody says that no body follows, whatever the headers say. The answer to a
 // HEAD has none either: that only who asked can know.
 func (r *Response) NoBody() bool { return r.Status < 200 || r.Status == 204 || r.Status == 304 }
