@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -32,12 +33,14 @@ type bridge struct {
 
 	mu      sync.Mutex
 	stop    atomic.Uint32       // why the connection has to end; set under mu, with the deadlines
-	running map[string]*message // by id, and those in order by nothing
-	line    []*message          // without an id, in order; the first is under way
-	calls   sync.WaitGroup      // messages' goroutines
+	running map[string]*message // by id; the last of their answers has not gone out
+	line    []*message          // without one, in order, likewise; the first is under way
+	ordered bool                // somebody answers the line
+	active  int                 // goroutines of messages
+	used    int64               // when there was last one, ns
+	calls   sync.WaitGroup      // the same goroutines
 
 	heard, asked int64 // a byte from the client, and the last ping: ns, the reader's own
-	busy         int64 // when something was last under way
 }
 
 const (
@@ -50,7 +53,7 @@ const (
 
 func newBridge(c *client) *bridge {
 	now := c.g.now()
-	return &bridge{g: c.g, conn: c.conn, ip: c.ip, key: c.req.keyIndex, head: c.req.asPost(), heard: now, asked: now, busy: now}
+	return &bridge{g: c.g, conn: c.conn, ip: c.ip, key: c.req.keyIndex, head: c.req.asPost(), heard: now, asked: now, used: now}
 }
 
 // asPost is the head of the requests that come over the handshake's connection.
@@ -221,8 +224,9 @@ func (b *bridge) enter(m *message) *refusal {
 		if len(b.line) >= mostHeld {
 			return &refusal{status: 429, code: "queue_full", reason: reasonQueueFull, retry: 1, msg: "as many requests of this connection wait for their turn as may"}
 		}
-		if b.line = append(b.line, m); len(b.line) == 1 {
-			b.calls.Go(b.inOrder)
+		if b.line = append(b.line, m); !b.ordered {
+			b.ordered = true
+			b.begin(b.inOrder)
 		}
 		return nil
 	}
@@ -236,34 +240,54 @@ func (b *bridge) enter(m *message) *refusal {
 		b.running = make(map[string]*message)
 	}
 	b.running[string(m.id)] = m
-	b.calls.Go(func() {
+	b.begin(func() {
 		m.run()
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.running, string(m.id))
+		b.leave(m)
 	})
 	return nil
 }
 
+// begin gives messages a goroutine. With mu held.
+func (b *bridge) begin(run func()) {
+	b.active++
+	b.calls.Go(func() {
+		run()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.active--
+		b.used = b.g.now()
+	})
+}
+
 // inOrder answers those in line, until there is none.
 func (b *bridge) inOrder() {
-	for {
-		b.mu.Lock()
-		if len(b.line) == 0 {
-			b.mu.Unlock()
-			return
-		}
-		m := b.line[0]
-		b.mu.Unlock()
+	for m := b.first(); m != nil; m = b.first() {
 		m.run()
-		b.mu.Lock()
+		b.leave(m)
+	}
+}
+
+// first is whose turn it is; nil: nobody's, and who comes next has to begin anew.
+func (b *bridge) first() *message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ordered = len(b.line) > 0; b.ordered {
+		return b.line[0]
+	}
+	b.line = nil
+	return nil
+}
+
+// leave makes m's place, and its id, free for the next.
+func (b *bridge) leave(m *message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case m.id != nil && b.running[string(m.id)] == m:
+		delete(b.running, string(m.id))
+	case m.id == nil && len(b.line) > 0 && b.line[0] == m:
 		b.line[0] = nil
-		if b.line = b.line[1:]; len(b.line) == 0 {
-			b.line = nil
-			b.mu.Unlock()
-			return
-		}
-		b.mu.Unlock()
+		b.line = b.line[1:]
 	}
 }
 
@@ -299,20 +323,27 @@ func (b *bridge) abandon(why uint32) {
 func (b *bridge) idle() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.line)+len(b.running) == 0
+	return b.active == 0
 }
 
-// send writes a message of the call's to the client.
-func (b *bridge) send(c *call, text []byte) error {
+// send writes a message of m's answer to the client. Who hears the last may send
+// the next at once.
+func (b *bridge) send(m *message, text []byte) error {
 	const worthPacking = 1 << 10
-	c.deadline.Store(0) // the write has its own
+	m.deadline.Store(0) // the write has its own
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
+	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
+	if m.said {
+		b.leave(m)
+	}
 	b.ws.EnableWriteCompression(len(text) >= worthPacking)
 	if err := b.ws.WriteMessage(websocket.TextMessage, text); err != nil {
 		return err
 	}
-	c.g.sockets.out.Inc()
+	b.g.sockets.out.Inc()
 	return nil
 }
 
@@ -362,8 +393,8 @@ func (b *bridge) mayWrite() bool {
 func (w *bridgeConn) Read(p []byte) (int, error) {
 	b := w.b
 	for {
-		if !b.arm() {
-			return 0, net.ErrClosed
+		if err := b.arm(); err != nil {
+			return 0, err
 		}
 		n, err := w.Conn.Read(p)
 		now := b.g.now()
@@ -380,28 +411,26 @@ func (w *bridgeConn) Read(p []byte) (int, error) {
 	}
 }
 
-// arm bounds the next read by the next ping; false: the connection is to end.
-func (b *bridge) arm() bool {
+// arm bounds the next read by the next ping; an error: the connection is to end.
+func (b *bridge) arm() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stop.Load() != stopNone {
-		return false
+	limit := b.g.cfg.WebSocket.IdleTimeout
+	switch {
+	case b.stop.Load() != stopNone:
+		return net.ErrClosed
+	case limit > 0 && b.active == 0 && b.g.now()-b.used >= int64(limit):
+		return errIdle
 	}
 	b.conn.SetReadDeadline(time.Now().Add(b.g.pingEvery))
-	return true
+	return nil
 }
 
 // wonder asks a client that has been silent whether it is there, unless it was
-// asked in vain already, or has not asked for anything for too long.
+// asked in vain already.
 func (b *bridge) wonder(now int64) error {
 	if b.heard < b.asked {
 		return errSilent
-	}
-	if !b.idle() {
-		b.busy = now
-	}
-	if limit := b.g.cfg.WebSocket.IdleTimeout; limit > 0 && now-b.busy >= int64(limit) {
-		return errIdle
 	}
 	b.asked = now
 	return b.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(b.g.cfg.Limits.StallTimeout))

@@ -99,3 +99,32 @@ func TestGoodbyeBeforeTheEndIsHeard(t *testing.T) {
 		t.Errorf("%v of %d were heard", n, many)
 	}
 }
+
+// Python's websockets pings by itself every 20 s: to be there is no use.
+func TestClientThatOnlyPingsIsIdle(t *testing.T) {
+	r := start(t, instances(newEngine(t, ok).url), func(c *Config, _ *scheduler.Config) { c.WebSocket.IdleTimeout = 4 * short })
+	w := r.talk(chat, 0, nil)
+	ping := frameOf(true, opPing, true, nil)
+	r.until("it to be closed", func() bool {
+		w.UnderlyingConn().Write(ping)
+		return r.metric(`penstock_websocket_closes_total{code="1001"}`) == 1
+	})
+}
+
+// Whether anything was under way was asked at pings only, so that a client of many
+// short requests was taken for idle at its first pause.
+func TestIdleTimeBeginsWithTheLastAnswer(t *testing.T) {
+	const limit = 8 * short
+	r := start(t, instances(newEngine(t, streamer).url), func(c *Config, _ *scheduler.Config) { c.WebSocket.IdleTimeout = limit }, func(g *Gateway, _ *scheduler.Scheduler) { g.pingEvery = short })
+	w := r.talk(chat, 0, nil)
+	last := time.Now()
+	for begun := last; last.Sub(begun) < limit; {
+		last = time.Now()
+		w.say(ask)
+		w.hear(`{"id":"c","choices":[{"text":"hi"}]}`, "[DONE]")
+	}
+	w.ends(1001)
+	if idle := time.Since(last); idle < limit {
+		t.Errorf("closed %v after the last request, the limit is %v", idle, limit)
+	}
+}

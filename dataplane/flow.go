@@ -260,14 +260,22 @@ func (f *flow) over(err error) {
 			f.stash()
 		}
 	case errors.Is(err, io.EOF) && a.mode == framedClose && f.to.complete():
-		a.done = true
+		a.done, a.parts = true, nil
 		f.out = outcome{end: ended}
-		if !f.began && f.to.begin(f.g.now(), a, nil) != nil {
+		if f.finish() != nil {
 			f.out = outcome{end: left}
 		}
 	default:
 		f.cut(err)
 	}
+}
+
+// finish tells the sink that the answer is whole, where no byte of it does.
+func (f *flow) finish() error {
+	if f.began {
+		return f.to.relay(f.g.now(), &f.t.ans, nil)
+	}
+	return f.to.begin(f.g.now(), &f.t.ans, nil)
 }
 
 func (f *flow) cut(err error) {

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ type message struct {
 	events events
 	whole  []byte // of an answer in one piece
 	failed bool   // the engine's own status is an error
-	said   bool   // [DONE], or an error: nothing may follow
+	said   bool   // [DONE], or an error, which goes out now or has: nothing may follow
 }
 
 func newMessage(b *bridge) *message {
@@ -104,7 +105,11 @@ func enveloped(text []byte) bool {
 // run answers the message.
 func (m *message) run() {
 	q := &m.req
-	if m.stop.Load() == stopLeft { // while it waited for its turn
+	switch { // while it waited for its turn
+	case m.cancelled.Load():
+		m.answer(refuseCancelled)
+		return
+	case m.stop.Load() == stopLeft:
 		m.call.end()
 		return
 	}
@@ -144,14 +149,28 @@ func (m *message) serveAs(serve func() bool) {
 	m.g.account.begin()
 	defer m.g.account.end(q)
 	defer m.settle()
+	defer m.lastWord()
 	defer m.recovered()
 	serve()
-	if m.cancelled.Load() {
+}
+
+// lastWord ends the answer, however it went: a client that may go on asking waits
+// for that.
+func (m *message) lastWord() {
+	switch {
+	case m.cancelled.Load():
 		m.finish(refuseCancelled)
+	case m.stop.Load() != stopLeft:
+		m.finish(refuseInternal)
 	}
 }
 
-var refuseCancelled = &refusal{status: 499, code: "cancelled", reason: reasonClientGone, msg: "the request was cancelled"}
+var (
+	refuseCancelled = &refusal{status: 499, code: "cancelled", reason: reasonClientGone, msg: "the request was cancelled"}
+
+	refuseLargeAnswer = &refusal{status: 502, code: "instance_failed", reason: reasonInstanceFailed,
+		msg: "the instance's answer, or an event of it, is larger than limits.body_bytes"}
+)
 
 func (m *message) tell(r *refusal) bool { return m.finish(r) == nil }
 
@@ -160,6 +179,7 @@ func (m *message) finish(r *refusal) error {
 	if m.said {
 		return nil
 	}
+	m.settle()
 	m.said = true
 	return m.send(r.message())
 }
@@ -167,12 +187,12 @@ func (m *message) finish(r *refusal) error {
 // send sends a message of the answer, within the envelope if the request had one.
 func (m *message) send(text []byte) error {
 	if m.id == nil {
-		return m.b.send(&m.call, text)
+		return m.b.send(m, text)
 	}
 	m.text = append(append(append(m.text[:0], `{"id":`...), m.id...), ',')
 	if object, ok := bytes.CutPrefix(text, []byte(`{"error":`)); ok && json.Valid(text) {
 		m.text = append(append(m.text, `"error":`...), object...)
-		return m.b.send(&m.call, m.text)
+		return m.b.send(m, m.text)
 	}
 	m.text = append(m.text, `"data":`...)
 	if json.Valid(text) {
@@ -185,7 +205,7 @@ func (m *message) send(text []byte) error {
 		m.text = append(m.text, quoted...)
 	}
 	m.text = append(m.text, '}')
-	return m.b.send(&m.call, m.text)
+	return m.b.send(m, m.text)
 }
 
 // The transport of an engine's answer.
@@ -204,7 +224,12 @@ func (m *message) open(now int64, a *answer, piece []byte) error {
 func (m *message) pass(_ int64, a *answer, _ []byte) error {
 	m.settleWith(a)
 	for _, p := range a.parts {
-		if err := m.take(a, p); err != nil {
+		err := m.take(a, p)
+		if errors.Is(err, errLargeEvent) {
+			m.req.refused = refuseLargeAnswer
+			m.finish(refuseLargeAnswer)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -219,7 +244,7 @@ func (m *message) take(a *answer, p []byte) error {
 		return m.events.feed(p, int(m.g.cfg.Limits.BodyBytes), m.event)
 	}
 	if len(m.whole)+len(p) > int(m.g.cfg.Limits.BodyBytes) {
-		return errInflated
+		return errLargeEvent
 	}
 	m.whole = append(m.whole, p...)
 	return nil
@@ -251,8 +276,8 @@ func (m *message) conclude(a *answer) error {
 }
 
 func (m *message) cutShort(r *refusal) bool {
-	if m.req.meter.done {
-		return true // the client has it all
+	if m.req.meter.done { // it is all there, if only just
+		return m.event([]byte("[DONE]")) == nil
 	}
 	m.req.refused = r
 	return m.finish(r) == nil

@@ -40,7 +40,7 @@ type sink interface {
 	waits(now int64, began bool)
 	// begin sends the head and the first piece.
 	begin(now int64, a *answer, piece []byte) error
-	// relay sends a further piece.
+	// relay sends a further piece; an empty one only says that it was the last.
 	relay(now int64, a *answer, piece []byte) error
 	// complete says whether the answer, which nothing but the end of the
 	// connection frames, looks whole.

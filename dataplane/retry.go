@@ -76,8 +76,10 @@ func (c *call) forward() (again bool) {
 			c.g.log.Error("no connection to an instance: this machine has no descriptor or port left (ulimit -n, ip_local_port_range)", "err", out.err)
 			return c.refuse(refuseWanting)
 		case left:
-			c.g.account.aborted(q)
-			q.gone()
+			if q.refused == nil { // else it was told why it gets no more
+				c.g.account.aborted(q)
+				q.gone()
+			}
 			return false
 		case halted:
 			if q.started {

@@ -58,11 +58,13 @@ func (q *request) hasBegun(now int64) {
 	}
 }
 
-// relay takes in a further piece of the body.
+// relay takes in a further piece of the body; an empty one is its end.
 func (c *call) relay(now int64, a *answer, piece []byte) error {
 	q := &c.req
-	c.g.account.nextBytes(q, now)
-	q.decision.Reservation.Moved(len(piece), now)
+	if len(piece) > 0 {
+		c.g.account.nextBytes(q, now)
+		q.decision.Reservation.Moved(len(piece), now)
+	}
 	if q.meter.see(a) {
 		q.meter.last = now
 		q.hasBegun(now)
