@@ -27,6 +27,7 @@ type bridge struct {
 	ip   []byte
 	ws   *websocket.Conn
 	key  int
+	pack bool   // permessage-deflate was agreed on
 	head []byte // of each request, as if it had come by POST
 
 	writing sync.Mutex // a message to the client is whole before the next begins
@@ -40,7 +41,9 @@ type bridge struct {
 	used    int64               // when there was last one, ns
 	calls   sync.WaitGroup      // the same goroutines
 
-	heard, asked int64 // a byte from the client, and the last ping: ns, the reader's own
+	// The reader's own, in ns: a byte from the client, the last ping, and when the
+	// message that comes in has to be there; 0: none does.
+	heard, asked, due int64
 }
 
 const (
@@ -100,7 +103,9 @@ func (b *bridge) read() (code int, why string) {
 		if err != nil {
 			return b.ended(err)
 		}
+		b.due = b.g.now() + int64(b.g.cfg.Limits.BodyTimeout)
 		code, why = b.take(kind, r)
+		b.due = 0
 	}
 	return code, why
 }
@@ -149,16 +154,18 @@ func (b *bridge) interrupt(why uint32) {
 func (b *bridge) ended(err error) (code int, why string) {
 	var ce *websocket.CloseError
 	var ne net.Error
-	switch {
+	switch { // io.ErrUnexpectedEOF is compressed data's, the socket's is a CloseError
 	case errors.As(err, &ce):
 		return ce.Code, ""
 	case b.stop.Load() == stopDrain:
 		return websocket.CloseGoingAway, "the router is shutting down"
 	case errors.Is(err, errIdle):
 		return websocket.CloseGoingAway, "nothing was asked for long (websocket.idle_timeout)"
+	case errors.Is(err, errSlow):
+		return websocket.ClosePolicyViolation, "a message did not come whole in time (limits.body_timeout)"
 	case errors.Is(err, websocket.ErrReadLimit), errors.Is(err, errInflated):
 		return websocket.CloseMessageTooBig, "a message is larger than limits.body_bytes"
-	case errors.As(err, &ne), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errSilent), b.stop.Load() == stopLeft:
+	case errors.As(err, &ne), errors.Is(err, io.EOF), errors.Is(err, errSilent), b.stop.Load() == stopLeft:
 		return websocket.CloseAbnormalClosure, ""
 	}
 	return websocket.CloseProtocolError, ""
@@ -339,12 +346,31 @@ func (b *bridge) send(m *message, text []byte) error {
 	if m.said {
 		b.leave(m)
 	}
-	b.ws.EnableWriteCompression(len(text) >= worthPacking)
-	if err := b.ws.WriteMessage(websocket.TextMessage, text); err != nil {
+	write := b.write
+	if b.pack && len(text) >= worthPacking {
+		write = b.writePacked
+	}
+	if err := write(text); err != nil {
 		return err
 	}
 	b.g.sockets.out.Inc()
 	return nil
+}
+
+func (b *bridge) write(text []byte) error {
+	b.ws.EnableWriteCompression(false)
+	return b.ws.WriteMessage(websocket.TextMessage, text)
+}
+
+// writePacked compresses before it writes: a compressor has 800 KiB, which a client
+// that does not read would hold.
+func (b *bridge) writePacked(text []byte) error {
+	m, err := websocket.NewPreparedMessage(websocket.TextMessage, text)
+	if err != nil {
+		return err
+	}
+	b.ws.EnableWriteCompression(true)
+	return b.ws.WritePreparedMessage(m)
 }
 
 // bridgeConn is the connection as the library reads and writes it: it asks a
@@ -357,6 +383,7 @@ type bridgeConn struct {
 
 var (
 	errSilent   = errors.New("the client does not answer")
+	errSlow     = errors.New("a message takes too long to come")
 	errIdle     = errors.New("nothing was asked for long")
 	errInflated = errors.New("the message is larger than it may be")
 	errNoRoom   = errors.New("as many request bytes are held as may be")
@@ -415,20 +442,27 @@ func (w *bridgeConn) Read(p []byte) (int, error) {
 func (b *bridge) arm() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	limit := b.g.cfg.WebSocket.IdleTimeout
+	now, wait, limit := b.g.now(), b.g.pingEvery, b.g.cfg.WebSocket.IdleTimeout
 	switch {
 	case b.stop.Load() != stopNone:
 		return net.ErrClosed
-	case limit > 0 && b.active == 0 && b.g.now()-b.used >= int64(limit):
+	case b.due > 0 && now >= b.due:
+		return errSlow
+	case b.due > 0:
+		wait = min(wait, time.Duration(b.due-now))
+	case limit > 0 && b.active == 0 && now-b.used >= int64(limit):
 		return errIdle
 	}
-	b.conn.SetReadDeadline(time.Now().Add(b.g.pingEvery))
+	b.conn.SetReadDeadline(time.Now().Add(wait))
 	return nil
 }
 
 // wonder asks a client that has been silent whether it is there, unless it was
 // asked in vain already.
 func (b *bridge) wonder(now int64) error {
+	if now-max(b.heard, b.asked) < int64(b.g.pingEvery) {
+		return nil // it is a message's time that is over
+	}
 	if b.heard < b.asked {
 		return errSilent
 	}

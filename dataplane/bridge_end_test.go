@@ -1,7 +1,14 @@
 package dataplane
 
 import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,5 +133,79 @@ func TestIdleTimeBeginsWithTheLastAnswer(t *testing.T) {
 	w.ends(1001)
 	if idle := time.Since(last); idle < limit {
 		t.Errorf("closed %v after the last request, the limit is %v", idle, limit)
+	}
+}
+
+// A message that comes in drops held its place in memory for as long as it liked.
+func TestSlowMessageEndsTheConnection(t *testing.T) {
+	r := start(t, instances(newEngine(t, ok).url), limits(func(l *Limits) { l.BodyTimeout = 4 * short }))
+	w := r.talk(chat, 0, nil)
+	c, opcode := w.UnderlyingConn(), byte(1)
+	r.until("it to be closed", func() bool {
+		c.Write(frameOf(false, opcode, true, []byte("x")))
+		opcode = 0
+		return r.metric(`penstock_websocket_closes_total{code="1008"}`) == 1
+	})
+	if n := r.metric("penstock_gateway_held_bytes"); n != 0 {
+		t.Errorf("%v bytes are held", n)
+	}
+	alive := r.talk(chat, 0, nil)
+	alive.say("no request") // nor does the time of one count for the next
+	alive.fails(400, "invalid_request")
+}
+
+// Compressed data that ends too early was taken for a client that has left, which
+// heard nothing of it.
+func TestCutCompressionIsAnErrorOfTheProtocol(t *testing.T) {
+	r := start(t, instances(newEngine(t, ok).url), nil)
+	d := websocket.Dialer{EnableCompression: true}
+	for _, packed := range []string{"\xff", "\xec\xbd", "\x00\xff\xff\x00\x00half"} { // no block, half a dynamic one, half a stored one
+		ws, _, err := d.Dial("ws://"+r.addr+chat, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ws.Close()
+		ws.SetReadDeadline(time.Now().Add(patience))
+		ws.UnderlyingConn().Write(frameOf(true, 0x41, true, []byte(packed)))
+		(&talker{r, ws}).ends(1002)
+	}
+}
+
+func free(m *sync.Mutex) bool {
+	if !m.TryLock() {
+		return false
+	}
+	m.Unlock()
+	return true
+}
+
+// A client that lets a compressed answer stand in its socket held a compressor, 800
+// KiB, until its time was over.
+func TestClientThatReadsNothingHoldsNoCompressor(t *testing.T) {
+	const clients, size, most = 16, 128 << 10, 800 << 10
+	noise := make([]byte, size/2)
+	rand.Read(noise)
+	r := start(t, instances(newEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, "%q", hex.EncodeToString(noise))
+	}).url), nil)
+	before := live()
+	d := websocket.Dialer{EnableCompression: true}
+	for range clients {
+		ws, _, err := d.Dial("ws://"+r.addr+chat, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ws.Close()
+		ws.UnderlyingConn().(*net.TCPConn).SetReadBuffer(1)
+		var open []*bridge
+		r.until("it to be open", func() bool { open = r.g.sockets.idle(); return len(open) == 1 })
+		open[0].conn.(*net.TCPConn).SetWriteBuffer(1)
+		(&talker{r, ws}).say(ask)
+		r.until("its answer to stand", func() bool { return !open[0].idle() && !free(&open[0].writing) })
+	}
+	if each := (live() - before) / clients; each > most {
+		t.Errorf("each client holds %d bytes", each)
 	}
 }

@@ -54,7 +54,7 @@ func (c *client) upgrade() (again bool) {
 	}
 	q.status = 101
 	c.deadline.Store(0)
-	b.ws, c.bridge = ws, b
+	b.ws, b.pack, c.bridge = ws, bytes.Contains(q.head.Get(http1.SecWebSocketExtensions), []byte("permessage-deflate")), b
 	return false
 }
 
