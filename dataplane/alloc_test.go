@@ -40,3 +40,15 @@ func TestStreamedEventAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations an event", n)
 	}
 }
+
+// The library puts a pooled buffer into an interface: 24 bytes.
+func TestEventOverAWebSocketAllocatesNoMoreThanTheLibrary(t *testing.T) {
+	next := make(chan struct{})
+	defer close(next)
+	r := start(t, roomy(instances(plainEngine(t, streamingOf(next, wholeEvent)))), calm)
+	r.until("the engine to be known", func() bool { return r.sched.Instances()[0].State() == scheduler.Healthy })
+	trip := messageListener(t, r.addr, next)
+	if n := testing.AllocsPerRun(1000, trip); n > 1 {
+		t.Errorf("%v allocations an event", n)
+	}
+}

@@ -84,8 +84,13 @@ func saying(answer string) func(net.Conn) {
 const oneEvent = "2e\r\n" + `data: {"choices":[{"index":0,"text":"hello"}]}` + "\r\n"
 
 // streaming sends an event for each word from next.
-func streaming(next <-chan struct{}) func(net.Conn) {
-	b := []byte(oneEvent)
+func streaming(next <-chan struct{}) func(net.Conn) { return streamingOf(next, oneEvent) }
+
+// wholeEvent is one that ends.
+const wholeEvent = "30\r\n" + `data: {"choices":[{"index":0,"text":"hello"}]}` + "\n\n\r\n"
+
+func streamingOf(next <-chan struct{}, event string) func(net.Conn) {
+	b := []byte(event)
 	return func(c net.Conn) {
 		io.WriteString(c, sseHead)
 		for range next {
@@ -142,6 +147,35 @@ func listener(tb testing.TB, addr string, next chan<- struct{}) func() {
 	return func() {
 		next <- struct{}{}
 		read()
+	}
+}
+
+// messageListener is listener over a WebSocket.
+func messageListener(tb testing.TB, addr string, next chan<- struct{}) func() {
+	tb.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { c.Close() })
+	buf := make([]byte, 4096)
+	read := func(tail string) {
+		for n := 0; !bytes.HasSuffix(buf[:n], []byte(tail)); {
+			k, err := c.Read(buf[n:])
+			if err != nil {
+				tb.Fatalf("%v after %q", err, buf[:n])
+			}
+			n += k
+		}
+	}
+	io.WriteString(c, "GET "+chat+" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	read("\r\n\r\n")
+	c.Write(frameOf(true, 1, true, []byte(askStream)))
+	next <- struct{}{}
+	read("}")
+	return func() {
+		next <- struct{}{}
+		read("}")
 	}
 }
 
