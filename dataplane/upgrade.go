@@ -111,7 +111,7 @@ func (q *request) protocolKey() []byte {
 // upgrader answers handshakes: connections take a buffer to write for as long as
 // they do.
 var upgrader = websocket.Upgrader{
-	ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: new(sync.Pool),
+	ReadBufferSize: 512, WriteBufferSize: 4 << 10, WriteBufferPool: new(sync.Pool),
 	EnableCompression: true, Subprotocols: []string{bridgeProtocol}, CheckOrigin: func(*http.Request) bool { return true },
 }
 
