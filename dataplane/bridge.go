@@ -268,7 +268,12 @@ func (b *bridge) begin(run func()) {
 
 // inOrder answers those in line, until there is none.
 func (b *bridge) inOrder() {
-	for m := b.first(); m != nil; m = b.first() {
+	for turn := int64(0); ; turn = b.g.now() {
+		m := b.first()
+		if m == nil {
+			return
+		}
+		m.req.arrived = max(m.req.arrived, turn) // as of what is pipelined over HTTP
 		m.run()
 		b.leave(m)
 	}

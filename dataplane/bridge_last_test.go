@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"penstock/scheduler"
 )
@@ -109,5 +110,30 @@ func TestFaultInTheMiddleIsTold(t *testing.T) {
 		w.say(askStream)
 		w.hear("1")
 		w.fails(500, "internal")
+	}
+}
+
+// A request that waited for those before it on its connection was counted from when
+// it was sent: who sends 64 at once made the time to a first token look like minutes.
+// Over HTTP, what is pipelined has not arrived until its turn.
+func TestTimeToTheFirstTokenBeginsWithARequestsTurn(t *testing.T) {
+	e, came, release := gated(t)
+	r := start(t, instances(e.url), nil)
+	w := r.talk("/v1/completions", 0, nil)
+	begun := time.Now()
+	const many = 3
+	for n := range many {
+		w.say(numbered(n))
+	}
+	for range many {
+		<-came
+		release <- struct{}{}
+		w.next()
+		w.hear("[DONE]")
+	}
+	took := time.Since(begun).Seconds()
+	r.until("all to be counted", func() bool { return r.metric("penstock_ttft_seconds_count") == many })
+	if sum := r.metric("penstock_ttft_seconds_sum"); sum > took {
+		t.Errorf("%v s of waiting in %v s, one after the other", sum, took)
 	}
 }

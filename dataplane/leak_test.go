@@ -1,10 +1,13 @@
 package dataplane
 
 import (
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +106,79 @@ func TestNothingIsLeftOfManyRequests(t *testing.T) {
 		}
 		if watched != warm {
 			t.Errorf("%d sockets are watched, %d are idle", watched, warm)
+		}
+	})
+	idle.until("the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
+	idle.until("the descriptors to be closed", func() bool { return descriptors(t) <= fds })
+}
+
+// Clients that leave in every way, in the middle of whatever, leave nothing behind.
+func TestNothingIsLeftOfManyWebSockets(t *testing.T) {
+	const clients, each = 12, 10
+	idle := start(t, instances(newEngine(t, ok).url), nil)
+	w := idle.talk(chat, 0, nil) // whatever is made once is made now
+	w.say(ask)
+	w.next()
+	w.Close()
+	idle.stop()
+	idle.wait(idle.ended, "the end")
+	goroutines, fds := runtime.NumGoroutine(), descriptors(t)
+
+	t.Run("life", func(t *testing.T) {
+		answer := func(w http.ResponseWriter, r *http.Request) {
+			b, _ := io.ReadAll(r.Body)
+			if sse(w); strings.Contains(string(b), "hang") {
+				event(w, `{"a":1}`)
+				<-r.Context().Done()
+				return
+			}
+			event(w, "[DONE]")
+		}
+		r := start(t, roomy(instances(newEngine(t, answer).url, newEngine(t, answer).url, newEngine(t, reset).url)), nil)
+		said := []string{
+			`{"id":"a","request":{"model":"m","prompt":"hang","stream":true}}`,
+			`{"model":"m","prompt":"hang","stream":true}`,
+			askStream, askStream,
+			`{"id":"b","request":` + askStream + `}`,
+			`{"id":"a","cancel":true}`, `{"id":"c","cancel":true}`,
+			"no request",
+		}
+		ends := []func(w *talker){
+			func(w *talker) { w.Close() },
+			func(w *talker) { w.UnderlyingConn().(*net.TCPConn).SetLinger(0); w.Close() },
+			func(w *talker) { w.UnderlyingConn().(*net.TCPConn).CloseWrite() },
+			func(w *talker) { w.UnderlyingConn().Write(frameOf(true, opClose, true, []byte{0x03, 0xe8})) },
+			func(w *talker) { w.UnderlyingConn().Write([]byte{0xff, 0xff, 0, 0}) },
+			func(w *talker) { w.UnderlyingConn().Write(frameOf(false, 1, true, []byte("half"))); w.Close() },
+		}
+		var all sync.WaitGroup
+		for n := range clients {
+			all.Go(func() {
+				for i := range each {
+					w := r.talk(chat, 0, nil)
+					for _, s := range said[:1+(n*each+i)%len(said)] {
+						w.say(s)
+					}
+					if i%2 == 0 {
+						w.next()
+					}
+					ends[(n+i)%len(ends)](w)
+				}
+			})
+		}
+		all.Wait()
+		for _, series := range []string{"penstock_websocket_connections", "penstock_gateway_requests", "penstock_gateway_held_bytes", "penstock_gateway_connections"} {
+			r.until(series+" to be 0", func() bool { return r.metric(series) == 0 })
+		}
+		for _, i := range r.sched.Instances() {
+			r.until(i.Name+" to have nothing in flight", func() bool { return i.Status().InFlight == 0 })
+		}
+		closes := 0.0
+		for _, code := range closeCodes {
+			closes += r.metric(fmt.Sprintf("penstock_websocket_closes_total{code=%q}", strconv.Itoa(code)))
+		}
+		if closes != clients*each {
+			t.Errorf("%v closes of %d are counted", closes, clients*each)
 		}
 	})
 	idle.until("the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
