@@ -123,7 +123,7 @@ def test_idle(stage, peers):
 
 @pytest.mark.parametrize("by", [by_post, by_message])
 def test_active(stage, peers, by):
-    sim = stage.sim(1, max_num_seqs=2 * ACTIVE, kv_blocks=1_000_000)
+    sim = stage.sim(1, max_num_seqs=2 * ACTIVE, kv_blocks=1_000_000, time_scale=0.2)
     router = stage.router([], f"instances: [{{url: {sim.urls[0]}, max_in_flight: {2 * ACTIVE}}}]\n")
     upgraded = by is by_message
     ask(peers(router, AT_ONCE, upgraded), by, b"[DONE]", max_tokens=4)
