@@ -1,0 +1,34 @@
+package dataplane
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// engineError is an engine's own error with its status in it; what is no JSON is
+// wrapped.
+func engineError(body []byte, status int) []byte {
+	var whole map[string]json.RawMessage
+	var inner map[string]json.RawMessage
+	if json.Unmarshal(body, &whole) == nil {
+		if json.Unmarshal(whole["error"], &inner) != nil || inner == nil {
+			inner = whole
+		}
+	}
+	if inner == nil {
+		return (&refusal{status: status, code: "instance_error", msg: clipText(body)}).message()
+	}
+	inner["status"] = json.RawMessage(strconv.Itoa(status))
+	b, err := json.Marshal(map[string]any{"error": inner})
+	if err != nil { // it was JSON
+		return (&refusal{status: status, code: "instance_error", msg: clipText(body)}).message()
+	}
+	return b
+}
+
+// clipText is an engine's words, as far as they are worth passing on.
+func clipText(b []byte) string {
+	const most = 1 << 10
+	return strings.ToValidUTF8(string(b[:min(len(b), most)]), "\uFFFD")
+}
