@@ -17,8 +17,7 @@ type bridgeConn struct {
 }
 
 var (
-	errSilent = errors.New("the client does not answer")
-
+	errSilent   = errors.New("the client does not answer")
 	errSlow     = errors.New("a message takes too long to come")
 	errIdle     = errors.New("nothing was asked for long")
 	errInflated = errors.New("the message is larger than it may be")

@@ -137,3 +137,26 @@ func TestTimeToTheFirstTokenBeginsWithARequestsTurn(t *testing.T) {
 		t.Errorf("%v s of waiting in %v s, one after the other", sum, took)
 	}
 }
+
+// A client that had heard that its request was cancelled could find its key's place
+// still taken.
+func TestKeyHasRoomOnceACancelledRequestIsTold(t *testing.T) {
+	e, came, release := gated(t)
+	defer close(release)
+	key := keyOf("ann", "secret")
+	key.MaxInFlight = 1
+	r := start(t, instances(e.url), withKeys(key))
+	w := r.talk("/v1/completions", 0, http.Header{"Authorization": {"Bearer secret"}})
+	for n := range 100 {
+		w.say(fmt.Sprintf(`{"id":"%d","request":%s}`, n, ask))
+		select {
+		case <-came:
+		case <-time.After(patience):
+			t.Fatalf("the %d. never came", n)
+		}
+		w.say(fmt.Sprintf(`{"id":"%d","cancel":true}`, n))
+		if got := w.next(); !strings.Contains(got, `"code":"cancelled"`) {
+			t.Fatalf("the %d. got %s", n, got)
+		}
+	}
+}
