@@ -81,7 +81,9 @@ func TestCancelledBeforeItBeganIsTold(t *testing.T) {
 	w := r.talk(chat, 0, nil)
 	w.say(ask) // whoever is answered is there
 	w.hear(`{"id":"c","choices":[{"text":"hi"}]}`, "[DONE]")
-	m := newMessage(r.g.sockets.idle()[0])
+	var open []*bridge
+	r.until("its goroutine to end", func() bool { open = r.g.sockets.idle(); return len(open) == 1 })
+	m := newMessage(open[0])
 	m.id = []byte(`"a"`)
 	m.cancelled.Store(true)
 	m.interrupt(stopLeft)
