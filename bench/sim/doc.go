@@ -13,6 +13,9 @@
 // once that its client left, and net/http watches the connection while a
 // request is served; fasthttp does not (valyala/fasthttp#965).
 //
+// A WebSocket (/v1/echo, /v1/realtime) is read by its connection's goroutine; an
+// utterance of speech has one of its own for as long as it lasts.
+//
 // What it says of BladeLLM beyond the stream, which backends.md quotes, is made
 // up. It has no weights, no sampling parameters, no logprobs, tools or images:
 // such fields are accepted and change nothing. No KV events yet.

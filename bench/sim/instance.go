@@ -99,7 +99,9 @@ func (i *Instance) die() error {
 		close(i.stop)
 		i.fault.close()
 	})
-	return i.server.Close()
+	err := i.server.Close()
+	i.conns.closeHijacked()
+	return err
 }
 
 // submit hands a call to the model.

@@ -23,6 +23,7 @@ func (i *Instance) table() map[string]route {
 	get := func(h http.HandlerFunc) route { return route{methods: map[string]http.HandlerFunc{http.MethodGet: h}} }
 	post := func(h http.HandlerFunc) route { return route{methods: map[string]http.HandlerFunc{http.MethodPost: h}} }
 	work := func(h http.HandlerFunc) route { r := post(h); r.work = true; return r }
+	socket := func(h socketHandler) route { r := get(i.socket(h)); r.work = true; return r }
 	t := map[string]route{
 		"/v1/completions":      work(i.completions),
 		"/v1/chat/completions": work(i.chatCompletions),
@@ -34,11 +35,15 @@ func (i *Instance) table() map[string]route {
 		"/ping":                {methods: map[string]http.HandlerFunc{http.MethodGet: i.health, http.MethodPost: i.health}},
 		"/version":             get(i.version),
 		"/load":                get(i.load),
+		"/v1/echo":             socket(echo),
 		"/_sim/stats":          get(i.getStats),
 		"/_sim/fault":          {methods: map[string]http.HandlerFunc{http.MethodPost: i.postFault, http.MethodDelete: i.deleteFault}},
 	}
 	if i.dialect.families != nil {
 		t["/metrics"], t["/metrics/"] = get(i.metrics), get(i.exporter)
+	}
+	if i.config.Engine == "vllm" {
+		t["/v1/realtime"] = socket(i.realtime)
 	}
 	if i.config.Engine == "sglang" {
 		t["/health_generate"] = get(i.health)

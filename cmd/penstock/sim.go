@@ -36,7 +36,8 @@ type simCmd struct {
 
 // Help is more of sim --help.
 func (simCmd) Help() string {
-	return "An instance fails on demand (docs/faults.md has every way): POST /_sim/fault with a kind of " + sim.FaultKinds + ", DELETE heals.\n\n" +
+	return "WebSockets: /v1/echo says what it hears, and engine vllm has the shape of its /v1/realtime.\n\n" +
+		"An instance fails on demand (docs/faults.md has every way): POST /_sim/fault with a kind of " + sim.FaultKinds + ", DELETE heals.\n\n" +
 		"Example: penstock sim --instances 4, and then\n" +
 		`curl http://127.0.0.1:9100/_sim/fault -d '{"kind": "hang", "for": "10s"}'`
 }
