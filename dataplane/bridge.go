@@ -150,6 +150,8 @@ func (b *bridge) ended(err error) (code int, why string) {
 		return websocket.ClosePolicyViolation, "a message did not come whole in time (limits.body_timeout)"
 	case errors.Is(err, websocket.ErrReadLimit), errors.Is(err, errInflated):
 		return websocket.CloseMessageTooBig, "a message is larger than limits.body_bytes"
+	case errors.Is(err, errNoText):
+		return websocket.CloseInvalidFramePayloadData, "a text message is not UTF-8"
 	case errors.As(err, &ne), errors.Is(err, io.EOF), errors.Is(err, errSilent), b.stop.Load() == stopLeft:
 		return websocket.CloseAbnormalClosure, ""
 	}
@@ -177,10 +179,6 @@ func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
 	case err != nil:
 		m.call.end()
 		return b.ended(err)
-	}
-	if !utf8.Valid(m.req.body) {
-		m.call.end()
-		return websocket.CloseInvalidFramePayloadData, "a text message is not UTF-8"
 	}
 	if r := m.unwrap(); r != nil {
 		m.answer(r)

@@ -22,6 +22,7 @@ var (
 	errIdle     = errors.New("nothing was asked for long")
 	errInflated = errors.New("the message is larger than it may be")
 	errNoRoom   = errors.New("as many request bytes are held as may be")
+	errNoText   = errors.New("a text message is not UTF-8")
 )
 
 func (w *bridgeConn) SetDeadline(time.Time) error      { return nil }

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -195,6 +196,32 @@ func TestTooLargeOrNotUTF8EndsTheConnection(t *testing.T) {
 	w.UnderlyingConn().Write([]byte{0xff, 0xff, 0, 0, 0})
 	w.ends(1002)
 	r.until("what it held to be given back", func() bool { return r.metric("penstock_gateway_held_bytes") == 0 })
+}
+
+// No end makes UTF-8 of what has come: there is nothing to wait for.
+func TestTextThatIsNoUTF8EndsTheConnectionAtOnce(t *testing.T) {
+	r := start(t, instances(newEngine(t, streamer).url), nil)
+	f := func(code int, frames ...[]byte) {
+		t.Helper()
+		w := r.talk(chat, 0, nil)
+		w.UnderlyingConn().Write(bytes.Join(frames, nil))
+		if code == 1000 {
+			w.fails(400, "invalid_request")
+			w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(patience))
+		}
+		w.ends(code)
+	}
+	f(1007, frameOf(false, 1, true, []byte("a\xf4\x90")))                                         // more frames are to come
+	f(1007, frameOf(false, 1, true, []byte("a\xce")), frameOf(false, 0, true, []byte("a")))       // cut within a character
+	f(1007, frameOf(true, 1, true, []byte("a\xed\xa0 and much more"))[:12])                       // more of the frame is to come
+	f(1007, frameOf(true, 1, true, []byte("a\xce")))                                              // ends within a character
+	f(1007, frameOf(false, 1, true, []byte("a\xce")), frameOf(true, 0, true, nil))                // and so does this one
+	f(1000, frameOf(false, 1, true, []byte("a\xce")), frameOf(true, 0, true, []byte("\xbb")))     // λ
+	f(1000, frameOf(false, 2, true, []byte("a\xf4\x90")), frameOf(true, 0, true, []byte("\xff"))) // is not text
+	r.until("what they held to be given back", func() bool { return r.metric("penstock_gateway_held_bytes") == 0 })
+	if n := r.metric(`penstock_websocket_closes_total{code="1007"}`); n != 5 {
+		t.Errorf("%v closes of 1007, want 5", n)
+	}
 }
 
 func TestInflatedTooLargeEndsTheConnection(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
+
+	"penstock/dataplane/partial"
 )
 
 // message is a request that came as a WebSocket's message, and the transport of
@@ -34,10 +36,10 @@ func newMessage(b *bridge) *message {
 }
 
 // read takes the message in. One that is too large, once inflated too, ends the
-// connection.
+// connection, and so does one that is no text, as soon as no end makes it one.
 func (m *message) read(r io.Reader) error {
 	q := &m.req
-	n := 0
+	n, whole := 0, 0
 	for {
 		if q.hold == nil || n == len(q.hold.b) {
 			if int64(n) > m.g.cfg.Limits.BodyBytes {
@@ -49,6 +51,11 @@ func (m *message) read(r io.Reader) error {
 		}
 		k, err := r.Read(q.hold.b[n:])
 		n += k
+		characters, ok := partial.UTF8(q.hold.b[whole:n])
+		whole += characters
+		if !ok || (err == io.EOF && whole < n) {
+			return errNoText
+		}
 		if err == io.EOF {
 			break
 		}
