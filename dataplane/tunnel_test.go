@@ -1,7 +1,9 @@
 package dataplane
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -79,6 +81,42 @@ func TestFramesPassBothWays(t *testing.T) {
 	} {
 		r.until(fmt.Sprintf("%s to be %v, it is %v", series, want, r.metric(series)), func() bool { return r.metric(series) == want })
 	}
+}
+
+// What is no WebSocket's is the ends' business: the router judges nothing, and
+// takes nothing that looks like an end for one.
+func TestGarbagePassesAsItIs(t *testing.T) {
+	f := func(pieces ...[]byte) {
+		t.Helper()
+		all := bytes.Join(pieces, nil)
+		r := start(t, instances(socketEngine(t, func(ws *websocket.Conn, _ *http.Request) {
+			b := make([]byte, len(all))
+			if _, err := io.ReadFull(ws.UnderlyingConn(), b); err == nil {
+				ws.UnderlyingConn().Write(b)
+			}
+			io.Copy(io.Discard, ws.UnderlyingConn())
+		}).url), nil)
+		conn := r.talk(realtime, 0, nil).UnderlyingConn()
+		for _, piece := range pieces {
+			if _, err := conn.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := make([]byte, len(all))
+		if n, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, all) {
+			t.Fatalf("%x came back as %x, %v", all, got[:n], err)
+		}
+		conn.Close()
+		r.until("it to be over", func() bool { return r.metric("penstock_websocket_connections") == 0 })
+	}
+	f([]byte("\xf3\x80\x01\x02\x03\x04"))                                                                 // reserved bits and opcode
+	f(frameOf(true, 1, false, []byte("not masked")))                                                      // by a client
+	f(frameOf(true, 1, true, []byte("\xff\xfe")), frameOf(true, 0, true, []byte("goes on with nothing"))) // and no UTF-8
+	f(frameOf(false, opPing, true, bytes.Repeat([]byte("x"), 200)))                                       // a ping in fragments, too large
+	f(frameOf(true, opClose, true, []byte{3}), frameOf(true, 1, true, []byte("said after the end")))
+	f(frameOf(true, opClose, true, []byte{0, 0}), frameOf(true, opClose, true, []byte("\x03\xe8\xff")))
+	f([]byte("\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff"), bytes.Repeat([]byte{0}, 70_000)) // longer than any frame
+	f([]byte("GET / HTTP/1.1\r\n\r\n"))
 }
 
 func TestPathOfAWebSocketWantsOne(t *testing.T) {

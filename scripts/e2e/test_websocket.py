@@ -1,6 +1,7 @@
 """Chats over WebSockets: by Python's websockets, npm's ws and a browser's own."""
 
 import asyncio
+import base64
 import json
 import os
 import shutil
@@ -67,6 +68,54 @@ def test_chat_with_pythons_websockets(keyed):
     events, whole = asyncio.run(chat())
     text = "".join(e["choices"][0]["delta"].get("content") or "" for e in events if e["choices"])
     assert text == whole["choices"][0]["message"]["content"] != ""
+
+
+def test_speech_passes_through(stage):
+    """vLLM's realtime: the server speaks first, text comes before the speech has ended."""
+    router = stage.router(stage.sim(2).urls)
+    audio = base64.b64encode(bytes(10 * 2560)).decode()  # 10 times 80 ms
+
+    async def speak():
+        async with websockets.connect(router.url.replace("http", "ws") + "/v1/realtime?model=llama2") as socket:
+            async def said(kind: str) -> dict:
+                event = json.loads(await socket.recv())
+                assert event["type"] == kind
+                return event
+
+            await said("session.created")
+            await socket.send(json.dumps({"type": "session.update", "model": "llama2"}))
+            await socket.send(json.dumps({"type": "input_audio_buffer.commit"}))
+            text = ""
+            for _ in range(2):
+                await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+                for _ in range(10):
+                    text += (await said("transcription.delta"))["delta"]
+            assert sum(i["in_flight"] for i in router.instances()) == 1, "an open socket is load"
+            await socket.send(json.dumps({"type": "input_audio_buffer.commit", "final": True}))
+            return text, await said("transcription.done")
+
+    text, done = asyncio.run(asyncio.wait_for(speak(), 30))
+    assert done["text"] == text != ""
+    assert done["usage"]["completion_tokens"] == 20
+
+
+def test_echo_behind_a_configured_path(stage):
+    """Messages of every kind, compressed end to end: the router sees none of it."""
+    router = stage.router(stage.sim(1).urls, "websocket: {paths: [/v1/echo]}\n")
+
+    async def echo():
+        async with websockets.connect(router.url.replace("http", "ws") + "/v1/echo", max_size=None) as socket:
+            assert "permessage-deflate" in socket.response.headers["Sec-WebSocket-Extensions"]
+            for message in ("λόγος", b"\xff\x00", "", "x" * (1 << 20), bytes(1 << 20)):
+                await socket.send(message)
+                assert await socket.recv() == message
+            await socket.send(["in ", "three ", "frames"])
+            assert await socket.recv() == "in three frames"
+            await (await socket.ping())
+            await socket.close(4001, "mine")
+            return socket.close_code
+
+    assert asyncio.run(asyncio.wait_for(echo(), 30)) == 4001
 
 
 def test_handshake_without_a_key(keyed):
