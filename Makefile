@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race e2e e2e-thousand e2e-vllm bpf generate check bench peers policies realism
+.PHONY: help build run test race e2e e2e-thousand e2e-vllm autobahn bpf generate check bench peers policies realism
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ e2e-thousand: build ## a thousand instances, a tenth of them flapping: CPU, memo
 
 e2e-vllm: build ## against two real vLLM on the CPU (installs 6.5 GB on the first run; not in CI)
 	scripts/e2e/vllm.sh $(ARGS)
+
+autobahn: build ## WebSockets by Autobahn's fuzzing client: an echo, the same through the router, the router's own (2 minutes, 10 with ARGS=--all; needs Python 2.7)
+	scripts/autobahn/run.sh $(ARGS)
 
 peers: build ## CPU, latency and memory beside HAProxy and a proxy that knows nothing, in one run
 	$(GO) run ./bench/peers --penstock $(BIN) --json bin/peers.json $(ARGS)
