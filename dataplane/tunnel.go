@@ -20,7 +20,7 @@ import (
 // client says.
 type tunnel struct {
 	*client
-	accepted []byte // what the handshake promised the client: the lists of the first answer; nil: nothing yet
+	accepted []byte // what the handshake promised the client: the lists of the first answer; nil: nothing yet; written under mu
 
 	out frames // what has gone to the client; its goroutine's, and under writing
 	in  frames // what has come from the client; hear's
@@ -56,7 +56,9 @@ func (c *client) passThrough() (again bool) {
 		return c.refuse(r)
 	}
 	t := &tunnel{client: c}
+	c.mu.Lock()
 	c.to = t
+	c.mu.Unlock()
 	q.tunnel, q.ready = t, c.g.now()
 	if model, ok := queryValue(q.head.Query, "model"); ok {
 		q.fields.Model, q.fields.HasModel = model, true
@@ -109,7 +111,9 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 		t.lose()
 		return errOtherTerms
 	}
+	t.mu.Lock()
 	t.accepted = promised
+	t.mu.Unlock()
 	t.client.out = append(t.client.out[:0], "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"...)
 	for i := range a.head.Headers {
 		h := &a.head.Headers[i]
@@ -198,7 +202,7 @@ func (t *tunnel) attach(up net.Conn) {
 func (t *tunnel) spoke() {
 	t.state.Lock()
 	defer t.state.Unlock()
-	t.answer, t.said, t.moved = true, nil, t.g.now()
+	t.answer, t.said = true, nil
 }
 
 // lose notes that no other instance may take this one's place.
@@ -236,7 +240,17 @@ func (t *tunnel) deliver(p []byte) error {
 	t.out.feed(p)
 	_, err := t.conn.Write(p)
 	t.g.sockets.out.Add(uint64(t.out.messages - before))
+	t.note(t.out.messages > before || !t.out.between())
 	return err
+}
+
+// note takes in whether what has passed is a sign of use: pings and pongs are not.
+func (t *tunnel) note(used bool) {
+	if used {
+		t.state.Lock()
+		t.moved = t.g.now()
+		t.state.Unlock()
+	}
 }
 
 // hear moves what the client says, and asks a silent one whether it is there.
@@ -254,7 +268,12 @@ func (t *tunnel) hear() {
 			before := t.in.messages
 			t.in.feed(b.b[:n])
 			t.g.sockets.in.Add(uint64(t.in.messages - before))
-			t.forwardSaid(b.b[:n], t.in.messages > before || !t.in.between())
+			used := t.in.messages > before || !t.in.between()
+			t.note(used)
+			t.forwardSaid(b.b[:n])
+			if !used && t.idleTooLong() { // of pings and pongs alone it has no end
+				break
+			}
 			continue
 		}
 		if !isTimeout(err) || t.stop.Load() != stopNone || asked || t.idleTooLong() {
@@ -292,13 +311,10 @@ func (t *tunnel) idleTooLong() bool {
 }
 
 // forwardSaid gives the instance what the client said, and keeps it while it may
-// have to be said again. What answers a ping is no sign of use.
-func (t *tunnel) forwardSaid(p []byte, used bool) {
+// have to be said again.
+func (t *tunnel) forwardSaid(p []byte) {
 	t.state.Lock()
 	defer t.state.Unlock()
-	if used {
-		t.moved = t.g.now()
-	}
 	if !t.answer {
 		if len(t.said)+len(p) > mostSaid {
 			t.lost = true
