@@ -213,3 +213,17 @@ func TestClientThatReadsNothingHoldsNoCompressor(t *testing.T) {
 		t.Errorf("each client holds %d bytes", each)
 	}
 }
+
+// What was wrong with the messages of somebody who had shown a key was counted as
+// nobody's.
+func TestRefusedMessagesAreTheirKeys(t *testing.T) {
+	r := start(t, instances(newEngine(t, streamer).url), func(c *Config, _ *scheduler.Config) { c.Auth.Keys = []Key{keyOf("ann", "secret")} })
+	w := r.talk(chat, 0, nil, "penstock.v1", "bearer.secret")
+	w.say("no request")
+	w.say(`{"cancel": true}`)
+	w.fails(400, "invalid_request")
+	w.fails(400, "invalid_request")
+	r.until("both to be counted", func() bool {
+		return r.metric(`penstock_requests_total{route="/v1/chat/completions",code="400",key="ann"}`) == 2
+	})
+}

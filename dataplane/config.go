@@ -132,7 +132,7 @@ func (c *Config) Validate() error {
 	for key, paths := range map[string][]string{"routes.allow": c.Routes.Allow, "websocket.paths": c.WebSocket.Paths} {
 		for _, p := range paths {
 			if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "? #%") {
-				return fmt.Errorf("%s: %q is no plain path (it must begin with a slash)", key, p)
+				return fmt.Errorf("%s: %q is no plain path: need one such as /v1/echo, with a slash first, no query and no spaces", key, p)
 			}
 		}
 	}

@@ -86,6 +86,9 @@ func (m *message) unwrap() *refusal {
 	}
 	const most = 128
 	var text string
+	if e.ID == nil && e.Cancel {
+		return badRequest("id", "only a request with an id can be cancelled, by that; the others end with the connection")
+	}
 	if json.Unmarshal(e.ID, &text) != nil || text == "" || len(e.ID) > most {
 		return badRequest("id", `"id" has to be a string of 1 to 126 characters`)
 	}
@@ -94,7 +97,7 @@ func (m *message) unwrap() *refusal {
 		return nil
 	}
 	if len(e.Request) == 0 || e.Request[0] != '{' {
-		return badRequest("request", `"request" has to be an object, the request's body`)
+		return badRequest("request", `"request" has to be an object, the request's body: {"id": …, "request": {"model": …}}`)
 	}
 	m.req.body = m.req.body[:copy(m.req.body, e.Request)]
 	return nil
@@ -135,6 +138,7 @@ func (m *message) run() {
 func (m *message) answer(r *refusal) {
 	m.serveAs(func() bool {
 		m.req.route, m.req.path = m.g.routes.find(m.req.head.Path)
+		m.req.keyIndex = m.b.key // the handshake's: it is whose refusals these are
 		return m.refuse(r)
 	})
 }

@@ -65,11 +65,19 @@ func (c *client) passThrough() (again bool) {
 	}
 	q.fields.MaxTokens, q.fields.Stream, q.fields.Media = -1, true, true
 	if !q.key.permits(q.fields.Model) {
-		return c.refuse(&refusal{status: 403, code: "model_not_allowed", reason: reasonForbidden, param: "model", msg: "this API key may not use the model `" + clip(q.fields.Model) + "`: name another as ?model="})
+		return c.refuse(&refusal{status: 403, code: "model_not_allowed", reason: reasonForbidden, param: "model", msg: forbiddenModel(q.fields.Model)})
 	}
 	c.forward()
 	t.end()
 	return false
+}
+
+// forbiddenModel says what to do about a model that a handshake may not name.
+func forbiddenModel(model []byte) string {
+	if len(model) == 0 {
+		return "this API key may use some models only: name one, as ?model=NAME"
+	}
+	return "this API key may not use the model `" + clip(model) + "`: name another, as ?model=NAME"
 }
 
 // queryValue is a parameter of a query, as it stands there.

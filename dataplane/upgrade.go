@@ -66,7 +66,7 @@ func (c *client) admitSocket() *refusal {
 	}
 	switch {
 	case !q.route.bridge && !q.route.tunnel:
-		return &refusal{status: 404, code: "route_not_found", reason: reasonNotFound, msg: "no WebSocket is served at this path: " + clip(q.head.Path)}
+		return &refusal{status: 404, code: "route_not_found", reason: reasonNotFound, msg: "no WebSocket is served at this path: " + clip(q.head.Path) + " (served are /v1/chat/completions, /v1/completions, /v1/responses, /v1/realtime and websocket.paths)"}
 	case !q.head.Is("GET"):
 		return &refusal{status: 405, code: "method_not_allowed", reason: reasonBadRequest, allow: "GET, " + q.route.allowed(), msg: "a WebSocket begins with GET, not " + clip(q.head.Method)}
 	case string(q.head.Get(http1.SecWebSocketVersion)) != "13":
