@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// engineError is an engine's own error with its status in it; what is no JSON is
+// engineError is an engine's own error with its status and the request's id in it; what is no JSON is
 // wrapped.
-func engineError(body []byte, status int) []byte {
+func engineError(body []byte, status int, id string) []byte {
 	var whole map[string]json.RawMessage
 	var inner map[string]json.RawMessage
 	if json.Unmarshal(body, &whole) == nil {
@@ -17,12 +17,15 @@ func engineError(body []byte, status int) []byte {
 		}
 	}
 	if inner == nil {
-		return (&refusal{status: status, code: "instance_error", msg: clipText(body)}).message()
+		return (&refusal{status: status, code: "instance_error", msg: clipText(body)}).message(id)
 	}
 	inner["status"] = json.RawMessage(strconv.Itoa(status))
+	if text, err := json.Marshal(id); err == nil {
+		inner["request_id"] = text
+	}
 	b, err := json.Marshal(map[string]any{"error": inner})
 	if err != nil { // it was JSON
-		return (&refusal{status: status, code: "instance_error", msg: clipText(body)}).message()
+		return (&refusal{status: status, code: "instance_error", msg: clipText(body)}).message(id)
 	}
 	return b
 }

@@ -190,7 +190,7 @@ func (m *message) finish(r *refusal) error {
 	}
 	m.settle()
 	m.said = true
-	return m.send(r.message())
+	return m.send(r.message(string(m.req.id)))
 }
 
 // send sends a message of the answer, within the envelope if the request had one.
@@ -272,7 +272,7 @@ func (m *message) event(data []byte) error {
 func (m *message) conclude(a *answer) error {
 	if m.failed {
 		m.said = true
-		return m.send(engineError(m.whole, a.head.Status))
+		return m.send(engineError(m.whole, a.head.Status, string(m.req.id)))
 	}
 	if a.head.EventStream {
 		if err := m.events.flush(m.event); err != nil {

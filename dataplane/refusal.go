@@ -101,12 +101,12 @@ func (r *refusal) kind() string {
 }
 
 // object is r in OpenAI's shape: {"error":{"message","type","param","code"}}.
-func (r *refusal) object() []byte { return r.objectOf(0, 0) }
+func (r *refusal) object() []byte { return r.objectOf(0, 0, "") }
 
 // message is r as a WebSocket's message: with what a head says else.
-func (r *refusal) message() []byte { return r.objectOf(r.status, r.retry) }
+func (r *refusal) message(id string) []byte { return r.objectOf(r.status, r.retry, id) }
 
-func (r *refusal) objectOf(status, retry int) []byte {
+func (r *refusal) objectOf(status, retry int, id string) []byte {
 	type inner struct {
 		Message string  `json:"message"`
 		Type    string  `json:"type"`
@@ -114,8 +114,9 @@ func (r *refusal) objectOf(status, retry int) []byte {
 		Code    string  `json:"code"`
 		Status  int     `json:"status,omitempty"`
 		Retry   int     `json:"retry_after,omitempty"` // seconds
+		ID      string  `json:"request_id,omitempty"`
 	}
-	in := inner{Message: r.msg, Type: r.kind(), Code: r.code, Status: status, Retry: retry}
+	in := inner{Message: r.msg, Type: r.kind(), Code: r.code, Status: status, Retry: retry, ID: id}
 	if r.param != "" {
 		in.Param = &r.param
 	}
