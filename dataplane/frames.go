@@ -1,6 +1,11 @@
 package dataplane
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+
+	"penstock/dataplane/partial"
+)
 
 // frames follows a WebSocket's frames (RFC 6455, 5.2) as they pass, in one
 // direction, wherever they are cut: it knows where one ends, and what a close
@@ -126,7 +131,13 @@ func controlFrame(opcode byte, payload []byte) []byte {
 	return append([]byte{0x80 | opcode, byte(len(payload))}, payload...)
 }
 
-// closeFrame says goodbye to a client.
+// closeFrame says goodbye to a client, in as much of the reason as a frame takes:
+// whole characters.
 func closeFrame(code int, why string) []byte {
+	const most = 123
+	if why = strings.ToValidUTF8(why, "\uFFFD"); len(why) > most {
+		n, _ := partial.UTF8([]byte(why[:most]))
+		why = why[:n]
+	}
 	return controlFrame(opClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), why...))
 }

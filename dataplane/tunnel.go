@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"net/url"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/fasthttp/websocket"
 
 	"penstock/dataplane/http1"
 	"penstock/scheduler"
@@ -26,23 +31,13 @@ type tunnel struct {
 	in  frames // what has come from the client; hear's
 
 	writing sync.Mutex // a frame to the client is whole before one of the router's own
-
-	state  sync.Mutex
-	up     net.Conn // the instance's; nil while there is none
-	said   []byte   // by the client, until the instance has answered
-	answer bool     // it has
-	lost   bool     // too much was said to say it again, or on other terms
-	moved  int64    // when a message last passed either way, ns
-	over   bool     // the client has left, or is to
-	idled  bool     // because nothing passed
+	far     upstream
+	moved   atomic.Int64 // when a message last passed either way, ns
+	idled   bool         // it ends because nothing passed; hear's
 
 	hearing sync.WaitGroup
 	ended   int // the router's own close code; 0: it has not closed it
 }
-
-// mostSaid is how much of what a client says is kept for the case that the
-// instance dies before it answers.
-const mostSaid = 256 << 10
 
 // passThrough gives the handshake to an instance and moves frames.
 func (c *client) passThrough() (again bool) {
@@ -52,50 +47,55 @@ func (c *client) passThrough() (again bool) {
 		return c.refuse(r)
 	}
 	defer c.g.sockets.leave(q.keyIndex)
+	if r := q.prioritize(); r != nil {
+		return c.refuse(r)
+	}
 	if r := c.enter(); r != nil {
 		return c.refuse(r)
 	}
-	t := &tunnel{client: c}
+	t := &tunnel{client: c, far: upstream{stall: c.g.cfg.Limits.StallTimeout}}
 	c.mu.Lock()
 	c.to = t
 	c.mu.Unlock()
 	q.tunnel, q.ready = t, c.g.now()
-	if model, ok := queryValue(q.head.Query, "model"); ok {
-		q.fields.Model, q.fields.HasModel = model, true
+	if r := q.nameModel(); r != nil {
+		return c.refuse(r)
 	}
 	q.fields.MaxTokens, q.fields.Stream, q.fields.Media = -1, true, true
-	if !q.key.permits(q.fields.Model) {
-		return c.refuse(&refusal{status: 403, code: "model_not_allowed", reason: reasonForbidden, param: "model", msg: forbiddenModel(q.fields.Model)})
-	}
 	c.forward()
 	t.end()
 	return false
 }
 
-// forbiddenModel says what to do about a model that a handshake may not name.
-func forbiddenModel(model []byte) string {
-	if len(model) == 0 {
-		return "this API key may use some models only: name one, as ?model=NAME"
+// nameModel takes a handshake's model from its query: ?model=NAME, once, for
+// engines differ in which of two they take.
+func (q *request) nameModel() *refusal {
+	all, err := url.ParseQuery(string(q.head.Query))
+	models := all["model"]
+	switch {
+	case len(models) > 1:
+		return badRequest("model", "?model= stands in the query more than once")
+	case err != nil && q.key.limited(): // engines may read it otherwise
+		return badRequest("", "the query cannot be read, and this API key may use some models only: "+err.Error())
+	case len(models) == 1 && models[0] != "":
+		q.fields.Model, q.fields.HasModel = []byte(models[0]), true
 	}
-	return "this API key may not use the model `" + clip(model) + "`: name another, as ?model=NAME"
-}
-
-// queryValue is a parameter of a query, as it stands there.
-func queryValue(query []byte, name string) ([]byte, bool) {
-	for p := range bytes.SplitSeq(query, []byte("&")) {
-		if v, ok := bytes.CutPrefix(p, []byte(name+"=")); ok && !bytes.ContainsAny(v, "%+") {
-			return v, true
-		}
+	if q.key.permits(q.fields.Model) {
+		return nil
 	}
-	return nil, false
+	msg := "this API key may not use the model `" + clip(q.fields.Model) + "`: name another, as ?model=NAME"
+	if len(models) == 0 {
+		msg = "this API key may use some models only: name one, as ?model=NAME"
+	}
+	return &refusal{status: 403, code: "model_not_allowed", reason: reasonForbidden, param: "model", msg: msg}
 }
 
 // appendUpgrade is what makes a request to an instance a handshake: the client's
-// own, without the key in its list of protocols.
+// own, without what its list of protocols has for the router.
 func (q *request) appendUpgrade(dst []byte) []byte {
 	var protocols [][]byte
-	for p := range bytes.SplitSeq(q.head.Get(http1.SecWebSocketProtocol), []byte(",")) {
-		if p = bytes.TrimSpace(p); len(p) > 0 && !bytes.HasPrefix(p, []byte(keyProtocol)) {
+	for p := range q.listed(http1.SecWebSocketProtocol) {
+		if _, isKey := cutKey(p); !isKey && len(p) > 0 && string(p) != bridgeProtocol {
 			protocols = append(protocols, p)
 		}
 	}
@@ -107,8 +107,14 @@ func (q *request) appendUpgrade(dst []byte) []byte {
 
 // open answers the client's handshake as the instance did, the first time.
 func (t *tunnel) open(now int64, a *answer, piece []byte) error {
-	if a.head.Status != 101 {
+	switch {
+	case a.head.Status == 101:
+	case t.accepted == nil:
 		return t.client.open(now, a, piece)
+	default: // the client was promised another's: of HTTP it hears no more
+		t.far.lose()
+		t.goodbye(websocket.CloseInternalServerErr, "the instance was lost, and the next answered the handshake with status "+strconv.Itoa(a.head.Status))
+		return errOtherTerms
 	}
 	promised := append([]byte{}, a.head.Get(http1.SecWebSocketProtocol)...)
 	promised = append(append(promised, '\n'), a.head.Get(http1.SecWebSocketExtensions)...)
@@ -116,7 +122,7 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 		if bytes.Equal(t.accepted, promised) {
 			return nil
 		}
-		t.lose()
+		t.far.lose()
 		return errOtherTerms
 	}
 	t.mu.Lock()
@@ -128,6 +134,10 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 		if !h.HopByHop() && h.Kind != http1.XRequestID {
 			t.client.out = http1.AppendHeader(t.client.out, h.Name, h.Value)
 		}
+	}
+	if q := &t.req; a.head.Get(http1.SecWebSocketProtocol) == nil && q.lists(http1.SecWebSocketProtocol, bridgeProtocol) {
+		// Who offers protocols gives up if none is agreed on; this one is ours to.
+		t.client.out = http1.AppendHeader(t.client.out, []byte("Sec-WebSocket-Protocol"), []byte(bridgeProtocol))
 	}
 	t.client.out = append(t.client.out, "X-Request-Id: "...)
 	t.client.out = append(append(t.client.out, t.req.id...), "\r\n"...)
@@ -148,7 +158,7 @@ var errOtherTerms = errors.New("another instance agreed on other protocols")
 // through goes on where a handshake went well.
 func (t *tunnel) through(up *engineConn, rest []byte, out outcome) outcome {
 	switch {
-	case t.isLost() && out.end == left:
+	case t.far.isLost() && out.end == left:
 		return outcome{end: cut, failure: scheduler.Closed, err: errOtherTerms}
 	case t.req.status == 101 && out.end == ended:
 		return t.pump(up, rest)
@@ -159,18 +169,19 @@ func (t *tunnel) through(up *engineConn, rest []byte, out outcome) outcome {
 // pump moves what the instance says until either end has ended, and says how it
 // went: failed before the instance has said anything, another may take its place.
 func (t *tunnel) pump(up *engineConn, rest []byte) outcome {
-	t.attach(up.Conn)
-	defer t.attach(nil)
+	t.far.attach(up.Conn)
+	defer t.far.detach(up.Conn)
+	t.note(true)
 	b := getBuffer(minBuffer)
 	defer putBuffer(b)
 	for piece := rest; ; {
 		if len(piece) > 0 {
-			t.spoke()
+			t.far.spoke()
 			if err := t.deliver(piece); err != nil {
 				return outcome{end: left}
 			}
 		}
-		if t.out.closing && t.closed() {
+		if t.out.closing && t.far.hasLeft() {
 			return outcome{end: ended}
 		}
 		n, err := up.Conn.Read(b.b)
@@ -179,11 +190,11 @@ func (t *tunnel) pump(up *engineConn, rest []byte) outcome {
 			continue
 		}
 		switch {
-		case t.stop.Load() != stopNone, t.closed(), t.out.closing:
+		case t.stop.Load() != stopNone, t.far.hasLeft(), t.out.closing:
 			return outcome{end: ended}
-		case !t.hasAnswer():
+		case !t.far.hasAnswered():
 			out := broke(err, false)
-			if t.isLost() {
+			if t.far.isLost() {
 				out.end = cut
 			}
 			return out
@@ -194,56 +205,13 @@ func (t *tunnel) pump(up *engineConn, rest []byte) outcome {
 	}
 }
 
-// attach makes a connection the instance's, and says there what the client has
-// said already.
-func (t *tunnel) attach(up net.Conn) {
-	t.state.Lock()
-	defer t.state.Unlock()
-	t.up, t.moved = up, t.g.now()
-	if up != nil && len(t.said) > 0 {
-		up.SetWriteDeadline(time.Now().Add(t.g.cfg.Limits.StallTimeout))
-		up.Write(t.said) // an error is read as the connection's end
-	}
-}
-
-// spoke notes that the instance has said something: nothing is said again.
-func (t *tunnel) spoke() {
-	t.state.Lock()
-	defer t.state.Unlock()
-	t.answer, t.said = true, nil
-}
-
-// lose notes that no other instance may take this one's place.
-func (t *tunnel) lose() {
-	t.state.Lock()
-	defer t.state.Unlock()
-	t.lost, t.said = true, nil
-}
-
-func (t *tunnel) isLost() bool {
-	t.state.Lock()
-	defer t.state.Unlock()
-	return t.lost
-}
-
-func (t *tunnel) hasAnswer() bool {
-	t.state.Lock()
-	defer t.state.Unlock()
-	return t.answer
-}
-
-// closed says whether the client has left, or said goodbye.
-func (t *tunnel) closed() bool {
-	t.state.Lock()
-	defer t.state.Unlock()
-	return t.over
-}
-
 // deliver writes to the client what the instance said.
 func (t *tunnel) deliver(p []byte) error {
 	t.writing.Lock()
 	defer t.writing.Unlock()
-	t.conn.SetWriteDeadline(time.Now().Add(t.g.cfg.Limits.StallTimeout))
+	if !t.mayWrite() {
+		return net.ErrClosed
+	}
 	before := t.out.messages
 	t.out.feed(p)
 	_, err := t.conn.Write(p)
@@ -252,24 +220,33 @@ func (t *tunnel) deliver(p []byte) error {
 	return err
 }
 
+// mayWrite gives a client that reads nothing limits.stall_timeout.
+func (t *tunnel) mayWrite() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stop.Load() == stopNone { // else lastWords is what there is
+		t.conn.SetWriteDeadline(time.Now().Add(t.g.cfg.Limits.StallTimeout))
+	}
+	return t.stop.Load() != stopLeft
+}
+
 // note takes in whether what has passed is a sign of use: pings and pongs are not.
 func (t *tunnel) note(used bool) {
 	if used {
-		t.state.Lock()
-		t.moved = t.g.now()
-		t.state.Unlock()
+		t.moved.Store(t.g.now())
 	}
 }
 
-// hear moves what the client says, and asks a silent one whether it is there.
+// hear moves what the client says, and asks a silent one whether it is there. Who
+// has left ends the request, also while another instance is to take over.
 func (t *tunnel) hear() {
+	defer t.interrupt(stopLeft)
+	defer t.far.leave()
+	defer t.g.survive()
 	b := getBuffer(minBuffer)
 	defer putBuffer(b)
 	asked := false
-	for {
-		if !t.arm() {
-			break
-		}
+	for t.arm() {
 		n, err := t.conn.Read(b.b)
 		if n > 0 {
 			asked = false
@@ -278,23 +255,16 @@ func (t *tunnel) hear() {
 			t.g.sockets.in.Add(uint64(t.in.messages - before))
 			used := t.in.messages > before || !t.in.between()
 			t.note(used)
-			t.forwardSaid(b.b[:n])
+			t.far.say(b.b[:n])
 			if !used && t.idleTooLong() { // of pings and pongs alone it has no end
-				break
+				return
 			}
 			continue
 		}
 		if !isTimeout(err) || t.stop.Load() != stopNone || asked || t.idleTooLong() {
-			break
+			return
 		}
-		asked = true
-		t.inject(controlFrame(opPing, nil))
-	}
-	t.state.Lock()
-	defer t.state.Unlock()
-	t.over = true
-	if t.up != nil {
-		t.up.SetReadDeadline(past)
+		asked = t.inject(controlFrame(opPing, nil)) // it listens, while a frame is under way
 	}
 }
 
@@ -311,40 +281,21 @@ func (t *tunnel) arm() bool {
 
 // idleTooLong says whether nothing has passed for websocket.idle_timeout.
 func (t *tunnel) idleTooLong() bool {
-	t.state.Lock()
-	defer t.state.Unlock()
 	limit := t.g.cfg.WebSocket.IdleTimeout
-	t.idled = limit > 0 && t.g.now()-t.moved >= int64(limit)
+	t.idled = limit > 0 && t.g.now()-t.moved.Load() >= int64(limit)
 	return t.idled
 }
 
-// forwardSaid gives the instance what the client said, and keeps it while it may
-// have to be said again.
-func (t *tunnel) forwardSaid(p []byte) {
-	t.state.Lock()
-	defer t.state.Unlock()
-	if !t.answer {
-		if len(t.said)+len(p) > mostSaid {
-			t.lost = true
-			t.said = nil
-		} else if !t.lost {
-			t.said = append(t.said, p...)
-		}
-	}
-	if t.up != nil {
-		t.up.SetWriteDeadline(time.Now().Add(t.g.cfg.Limits.StallTimeout))
-		t.up.Write(p) // an error is read as the connection's end
-	}
-}
-
 // inject sends a frame of the router's own, if no other is under way.
-func (t *tunnel) inject(frame []byte) {
+func (t *tunnel) inject(frame []byte) (sent bool) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
-	if t.out.between() && !t.out.closing {
-		t.conn.SetWriteDeadline(time.Now().Add(lastWords))
-		t.conn.Write(frame)
+	if !t.out.between() || t.out.closing {
+		return false
 	}
+	t.conn.SetWriteDeadline(time.Now().Add(lastWords))
+	t.conn.Write(frame)
+	return true
 }
 
 // tell says goodbye with the refusal's reason, or refuses the handshake.
@@ -352,19 +303,23 @@ func (t *tunnel) tell(r *refusal) bool {
 	if t.accepted == nil {
 		return t.client.tell(r)
 	}
-	code := 1011
-	if r.code == refuseNoInstance.code || r.reason == reasonQueueFull || r.reason == reasonQueueTimeout {
-		code = 1013
+	code := websocket.CloseInternalServerErr
+	switch {
+	case r.reason == reasonDraining:
+		code = websocket.CloseGoingAway
+	case r.code == refuseNoInstance.code, r.reason == reasonQueueFull, r.reason == reasonQueueTimeout:
+		code = websocket.CloseTryAgainLater
 	}
 	t.goodbye(code, r.msg)
 	return false
 }
 
+// goodbye closes with a code, once.
 func (t *tunnel) goodbye(code int, why string) {
 	if t.ended == 0 {
 		t.ended = code
+		t.inject(closeFrame(code, why))
 	}
-	t.inject(closeFrame(code, why))
 }
 
 func (t *tunnel) cutShort(r *refusal) bool {
@@ -376,10 +331,13 @@ func (t *tunnel) keepsAlive() bool { return false }
 
 // interrupted ends the tunnel: what is read is read no more.
 func (t *tunnel) interrupted(why uint32) {
-	t.conn.SetReadDeadline(past)
 	if t.accepted == nil {
 		t.client.interrupted(why)
+		return
 	}
+	t.conn.SetReadDeadline(past)
+	t.conn.SetWriteDeadline(time.Now().Add(lastWords))
+	t.far.interrupt()
 }
 
 // end closes the client's side, and waits for who hears it.
@@ -393,9 +351,9 @@ func (t *tunnel) end() {
 	t.hearing.Wait() // from here on all is ours
 	switch {
 	case drained:
-		t.goodbye(1001, "the router is shutting down")
+		t.goodbye(websocket.CloseGoingAway, refuseDraining.msg)
 	case t.idled:
-		t.goodbye(1001, "nothing has passed for long (websocket.idle_timeout)")
+		t.goodbye(websocket.CloseGoingAway, "nothing has passed for long (websocket.idle_timeout)")
 	}
 	code := t.ended
 	switch {

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"bufio"
 	"bytes"
+	"iter"
 	"net"
 	"net/http"
 	"slices"
@@ -23,13 +24,30 @@ const (
 
 // upgrades says whether the request asks for a WebSocket.
 func (q *request) upgrades() bool {
-	return hasToken(q.head.Get(http1.Upgrade), "websocket") && hasToken(q.head.Get(http1.Connection), "upgrade")
+	return q.head.Get(http1.Upgrade) != nil && q.lists(http1.Upgrade, "websocket") && q.lists(http1.Connection, "upgrade")
 }
 
-// hasToken says whether a list of tokens has one.
-func hasToken(list []byte, token string) bool {
-	for t := range bytes.SplitSeq(list, []byte(",")) {
-		if strings.EqualFold(string(bytes.TrimSpace(t)), token) {
+// listed goes over what the headers of a kind list: a list may be cut over
+// several lines (RFC 9110, 5.3).
+func (q *request) listed(kind http1.Kind) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := range q.head.Headers {
+			if q.head.Headers[i].Kind != kind {
+				continue
+			}
+			for p := range bytes.SplitSeq(q.head.Headers[i].Value, []byte(",")) {
+				if !yield(bytes.TrimSpace(p)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// lists says whether the headers of a kind have a token.
+func (q *request) lists(kind http1.Kind, token string) bool {
+	for p := range q.listed(kind) {
+		if strings.EqualFold(string(p), token) {
 			return true
 		}
 	}
@@ -100,12 +118,21 @@ func isChallenge(key []byte) bool {
 
 // protocolKey is the key that is given as a subprotocol; nil: none is.
 func (q *request) protocolKey() []byte {
-	for p := range bytes.SplitSeq(q.head.Get(http1.SecWebSocketProtocol), []byte(",")) {
-		if key, ok := bytes.CutPrefix(bytes.TrimSpace(p), []byte(keyProtocol)); ok {
+	for p := range q.listed(http1.SecWebSocketProtocol) {
+		if key, ok := cutKey(p); ok {
 			return key
 		}
 	}
 	return nil
+}
+
+// cutKey is the key in a subprotocol, whose case is of no matter, as of Bearer.
+func cutKey(protocol []byte) (key []byte, ok bool) {
+	n := len(keyProtocol)
+	if len(protocol) < n || !strings.EqualFold(string(protocol[:n]), keyProtocol) {
+		return nil, false
+	}
+	return protocol[n:], true
 }
 
 // upgrader answers handshakes: connections take a buffer to write for as long as

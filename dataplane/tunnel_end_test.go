@@ -1,0 +1,189 @@
+package dataplane
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fasthttp/websocket"
+
+	"penstock/scheduler"
+)
+
+// dies ends a WebSocket by RST.
+func dies(ws *websocket.Conn) {
+	ws.UnderlyingConn().(*net.TCPConn).SetLinger(0)
+	ws.Close()
+}
+
+// fill writes until nothing is taken any more.
+func (w *talker) fill() {
+	piece := make([]byte, 64<<10)
+	for {
+		w.SetWriteDeadline(time.Now().Add(short))
+		if w.WriteMessage(websocket.BinaryMessage, piece) != nil {
+			return
+		}
+	}
+}
+
+// What an instance did not take in time was left out, and the frames behind the
+// hole were none, on a socket that stayed open.
+func TestInstanceThatReadsTooLateIsGivenUp(t *testing.T) {
+	done := make(chan struct{})
+	r := start(t, instances(socketEngine(t, func(*websocket.Conn, *http.Request) { <-done }).url), limits(func(l *Limits) { l.StallTimeout = 4 * short }))
+	defer close(done)
+	w := r.talk(realtime, 0, nil)
+	w.fill()
+	w.ends(1011)
+}
+
+// An instance that did not read was not heard either.
+func TestInstanceThatDoesNotReadIsHeard(t *testing.T) {
+	speak, done := make(chan string), make(chan struct{})
+	r := start(t, instances(socketEngine(t, func(ws *websocket.Conn, _ *http.Request) {
+		for text := range speak {
+			ws.WriteMessage(websocket.TextMessage, []byte(text))
+		}
+		<-done
+	}).url), nil)
+	defer close(done)
+	defer close(speak)
+	w := r.talk(realtime, 0, nil)
+	w.fill()
+	for _, text := range []string{"a", "b", "c"} {
+		speak <- text
+		w.hear(text)
+	}
+}
+
+// The HTTP of a second instance's refusal went into the WebSocket.
+func TestNextInstancesRefusalIsNoFrame(t *testing.T) {
+	for _, status := range []int{404, 200, 503} {
+		var n atomic.Int32
+		u := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+		serve := func(w http.ResponseWriter, r *http.Request) {
+			if n.Add(1) > 1 {
+				w.WriteHeader(status)
+				io.WriteString(w, "nooo")
+				return
+			}
+			if ws, err := u.Upgrade(w, r, nil); err == nil {
+				ws.ReadMessage()
+				dies(ws)
+			}
+		}
+		r := start(t, instances(newEngine(t, serve).url, newEngine(t, serve).url), nil)
+		w := r.talk(realtime, 0, nil)
+		w.say("hello")
+		w.ends(1011)
+	}
+}
+
+// Engines differ in which of two models they take.
+func TestKeysModelsHoldForHandshakes(t *testing.T) {
+	key := keyOf("ann", "secret")
+	key.Models = []string{"m"}
+	r := start(t, instances(socketEngine(t, echo).url), func(c *Config, _ *scheduler.Config) { c.Auth.Keys = []Key{key} })
+	auth := http.Header{"Authorization": {"Bearer secret"}}
+	for query, status := range map[string]int{
+		"?model=m&model=other": 400, "?model=m&%6dodel=other": 400, "?model=m&model": 400, "?model=m&a=%zz": 400,
+		"?model=other": 403, "?model=%6fther": 403, "?model=": 403, "": 403,
+		"?model=m": 0, "?a=b&model=%6d": 0,
+	} {
+		r.talk(realtime+query, status, auth)
+	}
+}
+
+// A client that left while another instance was asked to take over left its socket
+// open, with a place at the instance.
+func TestClientThatLeavesBetweenInstancesLeavesNothing(t *testing.T) {
+	var n atomic.Int32
+	asked, left := make(chan struct{}), make(chan struct{})
+	u := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		first := n.Add(1) == 1
+		if !first {
+			close(asked)
+			<-left
+		}
+		ws, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		ws.ReadMessage()
+		if !first {
+			ws.ReadMessage() // and says nothing
+		}
+		dies(ws)
+	}
+	r := start(t, instances(newEngine(t, serve).url, newEngine(t, serve).url), nil)
+	w := r.talk(realtime, 0, nil)
+	w.say("hello")
+	r.wait(asked, "the second to be asked")
+	w.Close()
+	close(left)
+	r.until("nothing to be open", func() bool { return r.metric("penstock_websocket_connections") == 0 })
+}
+
+// A drain waited for limits.stall_timeout where one side read nothing.
+func TestDrainDoesNotWaitForATunnelThatIsStuck(t *testing.T) {
+	done := make(chan struct{})
+	r := start(t, instances(socketEngine(t, func(*websocket.Conn, *http.Request) { <-done }).url), func(c *Config, _ *scheduler.Config) {
+		c.DrainTimeout, c.Limits.StallTimeout = short, 4*patience
+	})
+	defer close(done)
+	r.talk(realtime, 0, nil).fill()
+	r.stop()
+	r.wait(r.ended, "the router to have drained")
+}
+
+func TestPingWaitsForTheFrameUnderWay(t *testing.T) {
+	u := &tunnel{out: frames{left: 5}}
+	if u.inject(controlFrame(opPing, nil)) {
+		t.Error("it went into another's frame, or was thought to have gone out")
+	}
+}
+
+func TestRoutersOwnProtocolIsAgreedOnWhereTheInstanceKnowsNone(t *testing.T) {
+	offered := make(chan string, 1)
+	r := start(t, instances(socketEngine(t, func(_ *websocket.Conn, r *http.Request) { offered <- r.Header.Get("Sec-WebSocket-Protocol") }).url),
+		func(c *Config, _ *scheduler.Config) { c.Auth.Keys = []Key{keyOf("ann", "secret")} })
+	w := r.talk(realtime, 0, nil, "penstock.v1", "Bearer.secret")
+	if w.Subprotocol() != "penstock.v1" {
+		t.Errorf("%q was agreed on", w.Subprotocol())
+	}
+	if got := <-offered; got != "" {
+		t.Errorf("the instance was offered %q", got)
+	}
+}
+
+func TestHandshakesPriorityIsLookedAt(t *testing.T) {
+	r := start(t, instances(socketEngine(t, echo).url), nil)
+	r.talk(realtime, 400, http.Header{"X-Penstock-Priority": {"abc"}})
+}
+
+// A list may stand on several lines.
+func TestHandshakesListsMayBeCut(t *testing.T) {
+	r := start(t, instances(newEngine(t, streamer).url), func(c *Config, _ *scheduler.Config) { c.Auth.Keys = []Key{keyOf("ann", "secret")} })
+	p := r.dial()
+	p.send("GET %s HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: penstock.v1\r\nSec-WebSocket-Protocol: bearer.secret\r\n\r\n", chat)
+	if resp, body := p.answer("GET"); resp.StatusCode != 101 {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
+func TestCloseReasonIsWholeCharacters(t *testing.T) {
+	for _, why := range []string{strings.Repeat("€", 60), "a" + strings.Repeat("€", 60), "cut \xe2\x80", strings.Repeat("x", 200)} {
+		f := closeFrame(1011, why)
+		if len(f) > 2+125 || len(f) != 2+int(f[1]) || !utf8.Valid(f[4:]) {
+			t.Errorf("%q: %q", why, f)
+		}
+	}
+}
