@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +36,7 @@ type bridge struct {
 
 	mu      sync.Mutex
 	stop    atomic.Uint32       // why the connection has to end; set under mu, with the deadlines
+	leaving bool                // it ends: what is still written has lastWords
 	running map[string]*message // by id; the last of their answers has not gone out
 	line    []*message          // without one, in order, likewise; the first is under way
 	ordered bool                // somebody answers the line
@@ -73,7 +76,7 @@ func (q *request) asPost() []byte {
 			http1.SecWebSocketExtensions, http1.SecWebSocketKey, http1.SecWebSocketProtocol, http1.SecWebSocketVersion:
 			continue
 		}
-		if h.HopByHop() {
+		if h.HopByHop() || ofAGet(h.Name) {
 			continue
 		}
 		b = http1.AppendHeader(b, h.Name, h.Value)
@@ -82,6 +85,13 @@ func (q *request) asPost() []byte {
 		b = http1.AppendHeader(b, []byte("Authorization"), append([]byte("Bearer "), key...))
 	}
 	return append(b, "\r\n"...)
+}
+
+// ofAGet says whether a header would change the answers to what is no GET of the
+// browser's: no message can be compressed by HTTP, or be a part of one.
+func ofAGet(name []byte) bool {
+	return slices.ContainsFunc([]string{"Accept-Encoding", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"},
+		func(n string) bool { return strings.EqualFold(n, string(name)) })
 }
 
 // run reads until either side ends the connection.
@@ -117,6 +127,7 @@ func (b *bridge) end(code int, why string) {
 		left = stopDrain
 	}
 	b.abandon(left)
+	b.hurry(code)
 	b.calls.Wait()
 	b.g.sockets.closed(code)
 	lingers := code != websocket.CloseAbnormalClosure && b.goodbye(code, why)
@@ -126,6 +137,19 @@ func (b *bridge) end(code int, why string) {
 		linger(b.conn)
 	}
 	b.conn.Close()
+}
+
+// hurry lets no answer wait for a client that has left, and none for long for one
+// that is leaving.
+func (b *bridge) hurry(code int) {
+	if code == websocket.CloseAbnormalClosure {
+		b.interrupt(stopLeft)
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leaving = true
+	b.conn.SetWriteDeadline(time.Now().Add(lastWords))
 }
 
 // goodbye closes with a code, unless one side or the library has said so before.

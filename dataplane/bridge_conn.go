@@ -47,8 +47,10 @@ func (b *bridge) mayWrite() bool {
 	switch b.stop.Load() {
 	case stopLeft:
 		return false
-	case stopNone: // else lastWords is what there is
-		b.conn.SetWriteDeadline(time.Now().Add(b.g.cfg.Limits.StallTimeout))
+	case stopNone:
+		if !b.leaving { // else lastWords is what there is
+			b.conn.SetWriteDeadline(time.Now().Add(b.g.cfg.Limits.StallTimeout))
+		}
 	}
 	return true
 }

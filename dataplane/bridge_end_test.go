@@ -227,3 +227,25 @@ func TestRefusedMessagesAreTheirKeys(t *testing.T) {
 		return r.metric(`penstock_requests_total{route="/v1/chat/completions",code="400",key="ann"}`) == 2
 	})
 }
+
+// Answers that nobody reads kept their instance for limits.stall_timeout after the
+// client had left.
+func TestClientThatLeavesWithoutReadingFreesItsInstance(t *testing.T) {
+	stuck, done := make(chan struct{}), make(chan struct{})
+	r := start(t, instances(newEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		sse(w)
+		for taken := true; taken; {
+			http.NewResponseController(w).SetWriteDeadline(time.Now().Add(4 * short))
+			_, err := io.WriteString(w, "data: {\"choices\":[{\"text\":\""+strings.Repeat("x", 64<<10)+"\"}]}\n\n")
+			taken = err == nil
+		}
+		close(stuck)
+		<-done
+	}).url), limits(func(l *Limits) { l.StallTimeout = 4 * patience }))
+	defer close(done)
+	w := r.talk(chat, 0, nil)
+	w.say(askStream)
+	r.wait(stuck, "the answer to be held up")
+	w.UnderlyingConn().(*net.TCPConn).CloseWrite()
+	r.until("the instance to be free", func() bool { return r.metric("penstock_websocket_connections") == 0 })
+}

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -28,6 +29,24 @@ func engineError(body []byte, status int, id string) []byte {
 		return (&refusal{status: status, code: "instance_error", msg: clipText(body)}).message(id)
 	}
 	return b
+}
+
+// failureOf is the status of an event that is an engine's error, as it says or
+// 502; 0: it is none.
+func failureOf(event []byte) int {
+	if !bytes.Contains(event, []byte(`"error"`)) { // nearly none: the rest is not read
+		return 0
+	}
+	var e struct {
+		Error map[string]json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(event, &e) != nil || e.Error == nil {
+		return 0
+	}
+	if code, err := strconv.Atoi(string(e.Error["code"])); err == nil && code >= 400 && code < 600 {
+		return code
+	}
+	return 502
 }
 
 // clipText is an engine's words, as far as they are worth passing on.

@@ -139,6 +139,9 @@ func (m *message) answer(r *refusal) {
 	m.serveAs(func() bool {
 		m.req.route, m.req.path = m.g.routes.find(m.req.head.Path)
 		m.req.keyIndex = m.b.key // the handshake's: it is whose refusals these are
+		if limit := m.enter(); limit != nil {
+			return m.refuse(limit)
+		}
 		return m.refuse(r)
 	})
 }
@@ -189,8 +192,22 @@ func (m *message) finish(r *refusal) error {
 		return nil
 	}
 	m.settle()
+	return m.fail(r.message(string(m.req.id)))
+}
+
+// fail sends {"error": …}, the request's last message.
+func (m *message) fail(text []byte) error {
 	m.said = true
-	return m.send(r.message(string(m.req.id)))
+	if m.id == nil {
+		return m.b.send(m, text)
+	}
+	m.text = append(m.envelope(), text[1:]...) // less its {
+	return m.b.send(m, m.text)
+}
+
+// envelope is the beginning of what a request with an id is told.
+func (m *message) envelope() []byte {
+	return append(append(append(m.text[:0], `{"id":`...), m.id...), ',')
 }
 
 // send sends a message of the answer, within the envelope if the request had one.
@@ -198,12 +215,7 @@ func (m *message) send(text []byte) error {
 	if m.id == nil {
 		return m.b.send(m, text)
 	}
-	m.text = append(append(append(m.text[:0], `{"id":`...), m.id...), ',')
-	if object, ok := bytes.CutPrefix(text, []byte(`{"error":`)); ok && json.Valid(text) {
-		m.text = append(append(m.text, `"error":`...), object...)
-		return m.b.send(m, m.text)
-	}
-	m.text = append(m.text, `"data":`...)
+	m.text = append(m.envelope(), `"data":`...)
 	if json.Valid(text) {
 		m.text = append(m.text, text...)
 	} else {
@@ -264,6 +276,9 @@ func (m *message) event(data []byte) error {
 	if m.said {
 		return nil
 	}
+	if code := failureOf(data); code != 0 {
+		return m.fail(engineError(data, code, string(m.req.id)))
+	}
 	m.said = string(data) == "[DONE]"
 	return m.send(data)
 }
@@ -271,8 +286,7 @@ func (m *message) event(data []byte) error {
 // conclude sends what is left at the end of an answer, and that it is the end.
 func (m *message) conclude(a *answer) error {
 	if m.failed {
-		m.said = true
-		return m.send(engineError(m.whole, a.head.Status, string(m.req.id)))
+		return m.fail(engineError(m.whole, a.head.Status, string(m.req.id)))
 	}
 	if a.head.EventStream {
 		if err := m.events.flush(m.event); err != nil {
