@@ -84,7 +84,7 @@ func (c *candidate) observe(v *view) {
 	arrivals, load := w.arrivals.counts(v.at)
 	c.arrivals, c.stretch = arrivals*perSecond, 1/atLeast(1-load*(perSecond*1e-6), leastIdle)
 	size, used := i.room()
-	c.size, c.used, c.crowding = float64(size), float64(used), 0
+	c.size, c.used, c.crowding = float64(size), float64(max(used, 0)), 0
 	if c.used > 0 && c.answers > 0 && size > 0 {
 		each := 1 / c.size
 		c.crowding = i.crowd.of(c.used*each, c.answers) * each
