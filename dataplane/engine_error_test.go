@@ -74,7 +74,7 @@ func TestRefusedMessagesCountForTheirKey(t *testing.T) {
 	w := r.talk(chat, 0, http.Header{"Authorization": {"Bearer secret"}})
 	limited := 0
 	for range 6 {
-		w.say("no request")
+		w.say(`{"cancel": true}`)
 		if strings.Contains(w.next(), `"code":"rate_limited"`) {
 			limited++
 		}
