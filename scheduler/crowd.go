@@ -19,8 +19,8 @@ const (
 // of is the crowding of a KV cache that so much of is in use, by so many
 // answers.
 func (m *crowd) of(share, answers float64) float64 {
-	n := uint64(atLeast(atMost(answers, 1<<answersBits-1), 1))
-	key := uint64(atMost(share, 1-leastIdle)*crowdShares)<<answersBits | n
+	n := uint64(min(max(int64(answers), 1), 1<<answersBits-1))
+	key := uint64(int64(atMost(share, 1-leastIdle)*crowdShares))<<answersBits | n
 	w := m.word.Load()
 	if w>>32 == key {
 		return float64(math.Float32frombits(uint32(w)))

@@ -11,7 +11,8 @@ func (s *Scheduler) Foresee(i *Instance, now int64) float64 {
 	c := candidate{inst: i, load: i.load(s.requestTokens())}
 	c.full, c.crowded = i.full(c.load), i.crowded(c.load)
 	q := &Query{PromptTokens: int(others.fresh), MaxTokens: -1, Now: now}
-	v := view{q: q, output: others.output, patience: s.patience, others: others, at: momentOf(now)}
+	v := viewOf(q, others.output, s.patience, others)
+	c.believe(&v)
 	c.observe(&v)
 	c.foresee(&v)
 	return c.ttft

@@ -10,6 +10,8 @@ import (
 // scene is what an instance does at a moment, whatever it is asked for. Times are
 // seconds.
 type scene struct {
+	others   float64 // requests in it that are not ours, as far as that is believed
+	queued   float64 // requests in its own queue, likewise
 	prompts  int64   // in it, without a first byte, in 1/1024
 	ahead    float64 // tokens to compute before another's
 	answers  float64 // that are being made
@@ -55,39 +57,56 @@ type usual struct {
 // view is what the outlooks of all candidates of a decision have in common.
 type view struct {
 	q        *Query
+	prompt   float64 // tokens of it
+	whole    float64 // to compute of it, if none is cached
 	output   float64 // tokens that its answer will have
+	half     float64 // of these
+	looks    float64 // tokens that one of them looks back on, in the mean
 	patience float64
 	others   usual
+	left     float64 // tokens that others' answers still have, in the mean
+	context  float64 // tokens that these look back on
 	heard    rumour
 	given    uint64 // Scheduler.given
 	at       moment // Query.Now
+}
+
+// viewOf leaves out what the candidates say.
+func viewOf(q *Query, output, patience float64, others usual) view {
+	prompt, half, left := float64(q.PromptTokens), output/2, others.output/2
+	return view{
+		q: q, patience: patience, at: momentOf(q.Now),
+		prompt: prompt, whole: atLeast(prompt, 1), output: output, half: half, looks: prompt + half,
+		others: others, left: left, context: others.fresh + left,
+	}
 }
 
 // observe fills in the scene: what the instance does at this moment.
 func (c *candidate) observe(v *view) {
 	i, others := c.inst, &v.others
 	rates, w := i.rates.Load(), &i.row.work
-	told, heard := &c.load, &v.heard
-	f, g := heard.worth(newer(v.given, i.said.given.Load()))
-	foreign := heard.foreign + f*(float64(told.foreign)-heard.foreign)
-	waiting := heard.waiting + g*(float64(told.waiting)-heard.waiting)
-	c.prompts = w.prompts.Load()
-	c.ahead = i.ahead(v.q.Now, c.prompts, rates.Token) + waiting*others.fresh
-	c.answers = float64(w.answers.Load()) + foreign
-	c.left = float64(i.row.decode.Load()) + foreign*others.output/2
-	c.step = rates.StepTime(c.answers, float64(w.context.Load())+foreign*(others.fresh+others.output/2))
-	c.under = 0
-	if c.answers > 0 {
-		c.under = c.step
+	foreign, prompts := c.others, w.prompts.Load()
+	c.prompts = prompts
+	c.ahead = i.ahead(v.q.Now, prompts, rates.Token) + c.queued*others.fresh
+	c.left = float64(i.row.decode.Load()) + foreign*v.left
+	answers := float64(w.answers.Load()) + foreign
+	step := rates.StepTime(answers, float64(w.context.Load())+foreign*v.context)
+	under := 0.0
+	if answers > 0 {
+		under = step
 	}
-	c.head = rates.Overhead + c.under
+	c.answers, c.step, c.under = answers, step, under
+	c.head = rates.Overhead + under
 	arrivals, load := w.arrivals.counts(v.at)
 	c.arrivals, c.stretch = arrivals*perSecond, 1/atLeast(1-load*(perSecond*1e-6), leastIdle)
 	size, used := i.room()
-	c.size, c.used, c.crowding = float64(size), float64(max(used, 0)), 0
-	if c.used > 0 && c.answers > 0 && size > 0 {
-		each := 1 / c.size
-		c.crowding = i.crowd.of(c.used*each, c.answers) * each
+	c.size, c.used, c.crowding = float64(size), 0, 0
+	if used > 0 && size > 0 {
+		c.used = float64(used)
+		if answers > 0 {
+			each := 1 / float64(size)
+			c.crowding = i.crowd.of(float64(used)*each, answers) * each
+		}
 	}
 }
 
@@ -96,32 +115,40 @@ func (c *candidate) observe(v *view) {
 // time counts by its tokens' mean distance: a reader minds patience times that
 // as much as the wait for the first.
 func (c *candidate) foresee(v *view) {
-	i, q, output := c.inst, v.q, v.output
+	i, output := c.inst, v.output
 	rates := i.rates.Load()
-	prompt := float64(q.PromptTokens)
-	c.found = atMost(float64(int(c.blocks)*q.BlockTokens), prompt)
-	c.fresh = atMost(atLeast(prompt-c.found*i.trust.share(), leastFresh), atLeast(prompt, 1))
-	c.short = 0
-	if c.answers > 0 {
-		if over := c.used + atMost(c.fresh+output, c.size) - c.size; over > 0 && c.size > 0 {
-			c.short = over / atLeast(c.used, 1) * c.left / c.answers * c.step
+	answers, step, stretch := c.answers, c.step, c.stretch
+	found, fresh := 0.0, v.whole
+	if c.blocks > 0 {
+		found = atMost(float64(int(c.blocks)*v.q.BlockTokens), v.prompt)
+		fresh = atMost(atLeast(v.prompt-found*i.trust.share(), leastFresh), fresh)
+	}
+	short := 0.0
+	if answers > 0 {
+		if over := c.used + atMost(fresh+output, c.size) - c.size; over > 0 && c.size > 0 {
+			short = over / atLeast(c.used, 1) * c.left / answers * step
 		}
 		if c.full || c.crowded {
-			c.short = atLeast(c.short, c.left/c.answers*c.step/c.answers)
+			short = atLeast(short, c.left/answers*step/answers)
 		}
 	}
-	c.busy = c.fresh * rates.Token
-	c.wait = c.ahead*rates.Ahead + c.short
-	c.ttft = c.head + c.wait + c.busy
+	busy := fresh * rates.Token
+	wait := c.ahead*rates.Ahead + short
+	ttft := c.head + wait + busy
+	c.found, c.fresh, c.short, c.busy, c.wait, c.ttft = found, fresh, short, busy, wait, ttft
 
-	longer := (rates.Answer + rates.Context*(prompt+output/2)) * c.stretch
-	gap := c.step*c.stretch + longer
-	slowed := c.answers * v.others.rate // seconds of each of their tokens, for one of computing
-	harm := slowed*c.busy + c.answers*longer
-	held := c.ttft + output*gap
-	later := c.arrivals * (c.busy*(c.wait+c.busy/2)*c.stretch + (c.fresh+output/2)*held*held*c.crowding)
-	lost := c.busy * math.Float64frombits(i.row.work.again.Load())
-	c.cost = c.ttft + v.patience*(gap+harm) + later + lost*(1+v.patience*slowed) - float64(c.ties)*tie*rates.Token
+	longer := (rates.Answer + rates.Context*v.looks) * stretch
+	gap := step*stretch + longer
+	slowed := answers * v.others.rate // seconds of each of their tokens, for one of computing
+	harm := slowed*busy + answers*longer
+	held := ttft + output*gap
+	later := c.arrivals * (busy*(wait+busy/2)*stretch + (fresh+v.half)*held*held*c.crowding)
+	lost := busy * math.Float64frombits(i.row.work.again.Load())
+	cost := ttft + v.patience*(gap+harm) + later + lost*(1+v.patience*slowed)
+	if c.ties > 0 {
+		cost -= float64(c.ties) * tie * rates.Token
+	}
+	c.cost = cost
 }
 
 // began notes a prompt: so many tokens of it had to be computed, so many were

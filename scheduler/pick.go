@@ -181,11 +181,13 @@ func (s *Scheduler) usual() usual {
 }
 
 func (s *Scheduler) foresee(q *Query, output float64, from []candidate) {
-	v := view{q: q, output: output, patience: s.patience, others: s.usual(), heard: hear(from), given: s.given.Load(), at: momentOf(q.Now)}
-	for n := range from { // all of one kind, then of the other: at 256 that is 4 % quicker
-		from[n].observe(&v)
+	v := viewOf(q, output, s.patience, s.usual())
+	v.heard, v.given = hear(from), s.given.Load()
+	for n := range from { // by itself: what follows waits for a division otherwise
+		from[n].believe(&v)
 	}
 	for n := range from {
+		from[n].observe(&v)
 		from[n].foresee(&v)
 	}
 }
@@ -201,7 +203,7 @@ func (sc *scratch) sort(serving []*Instance, q *Query, requestTokens int64) {
 		state, l, full := i.State(), i.load(requestTokens), false
 		heap := &sc.usable
 		switch {
-		case !i.routable():
+		case state != Healthy && !i.routable():
 			if state != Ejected || !i.lastResort() {
 				continue
 			}

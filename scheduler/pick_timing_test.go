@@ -12,8 +12,8 @@ func BenchmarkPick(b *testing.B) {
 		for _, n := range []int{16, 64, 256} {
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
 				s := fleetOf(b, n, policy)
-				for _, i := range s.Instances() {
-					i.says(3, 0, func(r *engine.Reading) { r.KVCapacityTokens, r.KVUsage, r.Limit = 400_000, 0.5, 256 })
+				for k, i := range s.Instances() {
+					i.says(k%5, 0, func(r *engine.Reading) { r.KVCapacityTokens, r.KVUsage, r.Limit = 400_000, 0.5, 256 })
 				}
 				q := ask("m")
 				b.ReportAllocs()

@@ -39,5 +39,17 @@ func (r *rumour) worth(given uint64) (foreign, waiting float64) {
 	f, w := 1+float64(given)*r.age, 1+float64(given)*r.queued
 	each := 1 / (f * w) // one division in place of two
 	f, w = w*each, f*each
-	return f * f * f * f, w * w * w * w
+	f, w = f*f, w*w
+	return f * f, w * w
+}
+
+// believe takes of what the instance says what it is worth.
+func (c *candidate) believe(v *view) {
+	heard, foreign, waiting := &v.heard, float64(c.load.foreign), float64(c.load.waiting)
+	if foreign != heard.foreign || waiting != heard.waiting {
+		f, w := heard.worth(newer(v.given, c.inst.said.given.Load()))
+		foreign = heard.foreign + f*(foreign-heard.foreign)
+		waiting = heard.waiting + w*(waiting-heard.waiting)
+	}
+	c.others, c.queued = foreign, waiting
 }
