@@ -70,7 +70,7 @@ func (s *Scheduler) noteCandidates(e *record.Entry, q *Query, d *Decision, sc *s
 		e.Full = 0
 	}
 	all, now, usual := s.policy.outlook || s.records.Whole(), e.Time.UnixNano(), float64(s.prompt.value())
-	for _, n := range sc.cheapest(record.MostCandidates, d.Instance, all) {
+	for _, n := range sc.cheapest(s.records.Most(), d.Instance, all) {
 		from[n].note(e.Add(), usual, now, all || from[n].inst == d.Instance)
 	}
 	if n := e.Chosen(); n >= 0 && d.Verdict == Picked { // it was given its own since

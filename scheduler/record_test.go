@@ -122,6 +122,18 @@ func TestWhoIsKeptOfMany(t *testing.T) {
 	}
 }
 
+func TestOfADecisionThatGoesIntoNoFileFewAreKept(t *testing.T) {
+	for whole, want := range map[bool]int{false: 16, true: 40} {
+		s, ring := recorded(t, 40, "predictive", whole)
+		d := pick(t, s, ask("m"))
+		d.Reservation.End()
+		r := ring.Last(1)[0]
+		if len(r.Candidates) != want || r.Considered != 40 || r.Chosen() < 0 {
+			t.Errorf("for a file %v: %d of %d kept, the chosen at %d", whole, len(r.Candidates), r.Considered, r.Chosen())
+		}
+	}
+}
+
 func TestAPolicyWithoutPredictionsHasThemOfTheChosen(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		s, ring := recorded(t, 4, "round-robin", whole)

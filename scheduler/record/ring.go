@@ -70,6 +70,14 @@ func NewRing(slots int, keys []string, whole bool) *Ring {
 // Whole says whether predictions are wanted of all candidates.
 func (r *Ring) Whole() bool { return r != nil && r.whole }
 
+// Most is how many candidates a decision is to keep.
+func (r *Ring) Most() int {
+	if r.whole {
+		return MostCandidates
+	}
+	return fewCandidates
+}
+
 func (r *Ring) at(seq uint64) *slot { return &r.slots[seq&uint64(len(r.slots)-1)] }
 
 // Begin takes the oldest entry, to be filled in and given to Put.
