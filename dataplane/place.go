@@ -78,7 +78,7 @@ func (c *call) await() *refusal {
 		deadline = start + int64(t)
 	}
 	if t := c.g.cfg.Queue.Promised; t > 0 && q.tries == 0 {
-		if hopeless = q.ready + int64(t); deadline == 0 || hopeless < deadline {
+		if hopeless = q.ready + int64(t+c.g.sched.Alone(&q.query)); deadline == 0 || hopeless < deadline {
 			deadline = hopeless
 		}
 	}

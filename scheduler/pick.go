@@ -1,8 +1,10 @@
 package scheduler
 
 import (
+	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"penstock/scheduler/prefix"
 )
@@ -124,10 +126,41 @@ func (s *Scheduler) hopeless(q *Query, from []candidate) float64 {
 	idle := func(c candidate) bool {
 		return c.load.requests == 0 && !c.full && q.Now-c.inst.row.given.Load() > int64(freshFor)
 	}
-	if soonest <= seconds(left) || slices.ContainsFunc(from, idle) {
+	if soonest <= seconds(left) || soonest <= seconds(left)+s.alone(from) || slices.ContainsFunc(from, idle) {
 		return 0
 	}
 	return soonest
+}
+
+// alone is how long the request's first token would take at least, in seconds, of
+// instances that had nothing else to do, if that is more than was promised; else 0.
+// So much more time it has: else it would be refused for ever, by idle instances
+// too, and a long conversation never got into a cache.
+func (s *Scheduler) alone(from []candidate) float64 {
+	least := math.Inf(1)
+	for n := range from {
+		least = atMost(from[n].inst.rates.Load().Overhead+from[n].busy, least)
+	}
+	if len(from) == 0 || least <= s.cfg.SLO.TTFT.Seconds() {
+		return 0
+	}
+	return least
+}
+
+// Alone is how much more time than slo.ttft the request has to its first token,
+// because computing its prompt alone takes longer than that.
+func (s *Scheduler) Alone(q *Query) time.Duration {
+	if s.cfg.SLO.TTFT == 0 || !s.policy.outlook || s.ttftErrors.Bad() {
+		return 0
+	}
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	serving, _ := s.snapshot.Load().serving(q.Model, q.PromptTokens)
+	sc.sort(serving, q, s.requestTokens())
+	sc.usable = append(sc.usable, sc.full...)
+	s.hits(sc, q, sc.usable)
+	s.foresee(q, float64(s.expected(q)), sc.usable)
+	return time.Duration(s.alone(sc.usable) * float64(time.Second))
 }
 
 // choose asks the policy, which is told what it reads; of the choice, everything

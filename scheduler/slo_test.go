@@ -25,9 +25,35 @@ func TestWhoCannotBeServedInTimeIsToldSo(t *testing.T) {
 	f(5000, 0, Picked) // 1 s
 	f(5000, time.Second-200*time.Millisecond, Picked)
 	f(8000, time.Second, Hopeless)
-	f(15_000, 0, Hopeless)
+	f(15_000, 2500*time.Millisecond, Hopeless)
 	s.cfg.SLO = SLO{}
 	f(15_000, time.Hour, Picked)
+}
+
+// It would be refused for ever, and the conversation that it begins too.
+func TestAPromptTooLongForThePromiseMayTakeTheTimeThatItNeeds(t *testing.T) {
+	s := speeds(t, fast, fast)
+	s.cfg.SLO = SLO{TTFT: 2 * time.Second, ITL: 100 * time.Millisecond}
+	ask := func(text string, tokens int) (Decision, time.Duration) {
+		q := prompt(text, tokens)
+		q.Arrived, q.Now = 1, 1
+		more := s.Alone(q)
+		return s.Pick(q), more
+	}
+	if d, more := ask("short", 5000); more != 0 {
+		t.Errorf("a prompt of 1 s has %v more", more)
+	} else {
+		d.Reservation.End()
+	}
+	for _, text := range []string{"a", "b"} { // one to each
+		d, more := ask(text, 20_000)
+		if d.Verdict != Picked || more < 4*time.Second || more > 5*time.Second {
+			t.Fatalf("4 s of computing, nobody busy: verdict %v, %v more", d.Verdict, more)
+		}
+	}
+	if d, _ := ask("c", 20_000); d.Verdict != Hopeless {
+		t.Errorf("behind 4 s of others' computing: verdict %v", d.Verdict)
+	}
 }
 
 func TestWhoWasTriedAlreadyIsNotGivenUp(t *testing.T) {

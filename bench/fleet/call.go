@@ -30,7 +30,8 @@ type call struct {
 	untold   int  // tokens that the reservation was not told of
 	first    time.Duration
 	arrived  time.Duration
-	wait     float64 // seconds that it will still stand in line, as its gateway last foretold
+	wait     float64       // seconds that it will still stand in line, as its gateway last foretold
+	promised time.Duration // from its arrival to its first token
 }
 
 // gateways see the prompt in blocks of so many tokens.

@@ -73,6 +73,9 @@ func (r *run) arrive(c *call) {
 		r.reject(c)
 		return
 	}
+	if r.Shed {
+		c.promised = Objective.TTFT + g.sched.Alone(&c.query)
+	}
 	g.line.Add(c, &c.query, int64(r.now))
 	r.held++
 	g.freed = true
@@ -117,7 +120,7 @@ func (r *run) serve(g *gateway) {
 // will have when it is its turn.
 func (r *run) late(c *call) bool {
 	turn := r.now - c.arrived + time.Duration(c.wait*float64(time.Second))
-	if turn <= Objective.TTFT || c.tries > 0 {
+	if turn <= c.promised || c.tries > 0 {
 		return false
 	}
 	r.held--
