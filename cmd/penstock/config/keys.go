@@ -101,9 +101,13 @@ func (c *Config) KeysText() []byte {
 	}
 	text := fmt.Appendf(nil, "# The keys of %s, without the keys themselves:\n", c.keysFile)
 	for _, k := range c.Gateway.Auth.Keys {
+		models := any("all")
+		if len(k.Models) > 0 {
+			models = k.Models
+		}
 		line, err := yaml.MarshalWithOptions(mapping(
 			"name", k.Name,
-			"models", append([]string{}, k.Models...),
+			"models", models,
 			"explain", k.Explain,
 			"priority", k.Priority,
 			"requests_per_minute", k.RequestsPerMinute,

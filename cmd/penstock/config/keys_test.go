@@ -95,7 +95,7 @@ func TestKeysAreShownWithoutTheKeys(t *testing.T) {
 	got := string(c.KeysText())
 	want := "# The keys of " + path + `, without the keys themselves:
 # - {name: "#a", models: [m, "n,o"], explain: false, priority: 0, requests_per_minute: 0, tokens_per_minute: 0, max_in_flight: 0}
-# - {name: b, models: [], explain: true, priority: -5, requests_per_minute: 60, tokens_per_minute: 9000, max_in_flight: 4}
+# - {name: b, models: all, explain: true, priority: -5, requests_per_minute: 60, tokens_per_minute: 9000, max_in_flight: 4}
 `
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
