@@ -118,28 +118,24 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate says what is wrong with c, naming the key as it stands in a file.
+// Validate says all that is wrong with c, naming each key as it stands in a file.
 func (c *Config) Validate() error {
+	var all []error
 	if len(c.Listen) == 0 {
-		return errors.New("listen: no address")
+		all = append(all, errors.New("listen: no address"))
 	}
-	if c.Group == "" || c.Name == "" || strings.ContainsAny(c.Group+c.Name, "/? #%") {
-		return errors.New("group, name: need a value that can stand in a path")
-	}
-	if c.Auth.EngineKey != EngineKeyDrop && c.Auth.EngineKey != EngineKeyPassthrough {
-		return fmt.Errorf("auth.engine_key: %q is neither %q nor %q", c.Auth.EngineKey, EngineKeyDrop, EngineKeyPassthrough)
-	}
-	for key, paths := range map[string][]string{"routes.allow": c.Routes.Allow, "websocket.paths": c.WebSocket.Paths} {
-		for _, p := range paths {
-			if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "? #%") {
-				return fmt.Errorf("%s: %q is no plain path: need one such as /v1/echo, with a slash first, no query and no spaces", key, p)
-			}
+	for _, part := range []struct{ key, v string }{{"group", c.Group}, {"name", c.Name}} {
+		if part.v == "" || strings.ContainsAny(part.v, "/? #%") {
+			all = append(all, fmt.Errorf("%s: need a value that can stand in a path", part.key))
 		}
 	}
-	return c.validateBounds()
+	if c.Auth.EngineKey != EngineKeyDrop && c.Auth.EngineKey != EngineKeyPassthrough {
+		all = append(all, fmt.Errorf("auth.engine_key: %q is neither %q nor %q", c.Auth.EngineKey, EngineKeyDrop, EngineKeyPassthrough))
+	}
+	return errors.Join(append(append(all, c.checkPaths()...), c.checkBounds()...)...)
 }
 
-func (c *Config) validateBounds() error {
+func (c *Config) checkBounds() (all []error) {
 	number := func(v int64) string { return strconv.FormatInt(v, 10) }
 	for _, b := range []struct {
 		key          string
@@ -164,10 +160,10 @@ func (c *Config) validateBounds() error {
 		{"health.response_timeout", int64(c.ResponseTimeout), 0, int64(24 * time.Hour), durationText},
 	} {
 		if b.v < b.low || b.v > b.high {
-			return fmt.Errorf("%s: %s is out of range: %s to %s", b.key, b.text(b.v), b.text(b.low), b.text(b.high))
+			all = append(all, fmt.Errorf("%s: %s is out of range: %s to %s", b.key, b.text(b.v), b.text(b.low), b.text(b.high)))
 		}
 	}
-	return nil
+	return all
 }
 
 // durationText is a duration as a file has it: 1h, not 1h0m0s.

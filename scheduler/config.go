@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,16 +74,17 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate says what is wrong with c, naming the key as it stands in a file.
+// Validate says all that is wrong with c, naming each key as it stands in a file.
 func (c *Config) Validate() error {
+	var all []error
 	if _, ok := policyNamed(c.Policy); !ok {
-		return fmt.Errorf("policy: %q is none of %s", c.Policy, strings.Join(Policies(), ", "))
+		all = append(all, fmt.Errorf("policy: %q is none of %s", c.Policy, strings.Join(Policies(), ", ")))
 	}
 	if err := engine.CheckCustom(c.Engines); err != nil {
-		return fmt.Errorf("engines: %w", err)
+		all = append(all, fmt.Errorf("engines: %w", err))
 	}
 	if err := knownKind(c.Engine, c.Engines); err != nil {
-		return fmt.Errorf("engine: %w", err)
+		all = append(all, fmt.Errorf("engine: %w", err))
 	}
 	for _, b := range []struct {
 		key          string
@@ -98,10 +100,10 @@ func (c *Config) Validate() error {
 		{"scrape.timeout", c.Scrape.Timeout, time.Millisecond, time.Minute},
 	} {
 		if b.v < b.low || b.v > b.high {
-			return fmt.Errorf("%s: %v is out of range: %v to %v", b.key, b.v, b.low, b.high)
+			all = append(all, fmt.Errorf("%s: %v is out of range: %v to %v", b.key, b.v, b.low, b.high))
 		}
 	}
-	return c.validateInstances()
+	return errors.Join(append(all, c.validateInstances())...)
 }
 
 func (c *Config) validateInstances() error {

@@ -57,7 +57,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the process: what it prints goes to out, one line of error to errs.
+// run is the process: what it prints goes to out, a line for each error to errs.
 func run(args []string, out, errs io.Writer) int {
 	ended := -1
 	parser, err := kong.New(new(commands),
@@ -90,13 +90,24 @@ func run(args []string, out, errs io.Writer) int {
 	return fail(errs, ctx.Run())
 }
 
-// fail prints err in one line, and returns the status that it means.
+// failMost bounds what is said of a file that is wrong all over.
+const failMost = 20
+
+// fail prints err, each of what it is made of in a line, and returns the status
+// that it means.
 func fail(errs io.Writer, err error) int {
 	if err == nil {
 		return exitDone
 	}
 	if said := (loggedError{}); !errors.As(err, &said) {
-		fmt.Fprintf(errs, "penstock: %v\n", err)
+		all := config.Errors{err}
+		errors.As(err, &all)
+		for _, one := range all[:min(len(all), failMost)] {
+			fmt.Fprintf(errs, "penstock: %v\n", one)
+		}
+		if more := len(all) - failMost; more > 0 {
+			fmt.Fprintf(errs, "penstock: and %d more\n", more)
+		}
 	}
 	var wrong usageError
 	if errors.As(err, &wrong) || config.IsUsage(err) {

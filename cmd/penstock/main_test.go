@@ -177,3 +177,21 @@ func TestHelpSaysWhatIsThere(t *testing.T) {
 		f(value, "serve", "--help")
 	}
 }
+
+func TestCheckSaysAllThatIsWrongInALineEach(t *testing.T) {
+	bad := filesIn(t, t.TempDir())("bad.yaml", "instances: [{url: http://127.0.0.1:1}]\nqueue: {max_siez: 3}\nretry: {count: 9}\nwebsocket: {origins: [wss://a], paths: [/ping]}\n")
+	_, _, errs := command("check", "-c", bad)
+	want := []string{
+		bad + `:2: queue.max_siez: unknown key (did you mean "max_size"?)`,
+		bad + `:4: websocket.origins[0]: "wss://a": write https://a, as the page names itself`,
+		bad + `:4: websocket.paths[0]: /ping is a path of the router's own, and no WebSocket`,
+		bad + `:3: retry.count: 9 is out of range: 0 to 7`,
+	}
+	if errs != "penstock: "+strings.Join(want, "\npenstock: ")+"\n" {
+		t.Errorf("said\n%s", errs)
+	}
+	many := filesIn(t, t.TempDir())("many.yaml", "queue:\n"+strings.Repeat("  a: 1\n", 25))
+	if _, _, errs := command("check", "-c", many); strings.Count(errs, "\n") != failMost+1 || !strings.HasSuffix(errs, "penstock: and 5 more\n") {
+		t.Errorf("said\n%s", errs)
+	}
+}

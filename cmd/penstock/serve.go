@@ -80,7 +80,9 @@ func (c *serveCmd) logged(err error, l config.Log, to io.Writer) error {
 	if err == nil || l.Format != "json" {
 		return err
 	}
-	newLog(l, to).Error(err.Error())
+	for _, one := range config.Parts(err) {
+		newLog(l, to).Error(one.Error())
+	}
 	return loggedError{err}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,7 +81,7 @@ func Default() *Config {
 
 // Load reads the file at path ("" for none), lets the flags override it, and
 // checks the whole. An error that is the reader's to mend is an *Error with
-// file, line and key.
+// file, line and key, or Errors of such.
 func Load(path string, flags Flags) (*Config, error) {
 	root := value{}
 	if path != "" {
@@ -99,29 +100,46 @@ func load(root value, flags Flags) (*Config, error) {
 	if managed {
 		read = c.readManaged
 	}
+	var wrong error
 	if !root.isNull() {
-		if err := read(root); err != nil {
-			return nil, err
-		}
+		wrong = read(root)
 	}
 	places, err := c.readFlags(flags)
-	if err != nil {
-		return nil, err
-	}
+	wrong = join(wrong, err)
 	if v, ok := root.find("auth", "keys_file"); ok && v.isNull() && !managed {
-		return nil, v.errorf("names no file, and without keys everybody may use the router: name one, or take the key out")
+		wrong = join(wrong, v.errorf("names no file, and without keys everybody may use the router: name one, or take the key out"))
 	}
 	if err := needRegister(root); err != nil && !managed {
+		wrong = join(wrong, err)
+	}
+	if err := notOurs(wrong, root.file); err != nil {
 		return nil, err
 	}
 	c.settle()
+	if managed && wrong != nil { // the packages know its keys by other names
+		return nil, wrong
+	}
 	if managed {
 		c.registerManaged(root)
 	}
-	if err := c.needInstances(root); err != nil {
+	if wrong == nil { // else one that is there may not have been understood
+		wrong = c.needInstances(root)
+	}
+	if err := join(wrong, c.validate(root, places, wrong)); err != nil {
 		return nil, err
 	}
-	return c, c.validate(root, places)
+	return c, nil
+}
+
+// notOurs is the error about the file as a whole, if there is one: then nothing of
+// it was meant to be read here.
+func notOurs(wrong error, file string) error {
+	for _, err := range Parts(wrong) {
+		if e := (*Error)(nil); errors.As(err, &e) && file != "" && e.File == file && e.Line == 0 {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle fills in what depends on more than one key.
@@ -149,53 +167,70 @@ func (c *Config) needInstances(root value) error {
 	return &Error{File: root.file, Message: "no instance and no way to get one: name them under `instances`, with --instance URL, or turn `discovery` on"}
 }
 
-// validate asks the packages and gives their answer the place it belongs to:
-// a package names the key first, as in "queue.max_size: out of range".
-func (c *Config) validate(root value, flags map[string]string) error {
-	if err := c.checkPorts(root, flags); err != nil {
-		return err
+// validate asks the packages and gives their answers the place they belong to:
+// a package names the key first, as in "queue.max_size: out of range". Of a key
+// that could not be read there is no more to say.
+func (c *Config) validate(root value, flags map[string]string, wrong error) error {
+	said := map[string]bool{}
+	for _, err := range Parts(wrong) {
+		if e := (*Error)(nil); errors.As(err, &e) {
+			base, _, _ := strings.Cut(e.Key, "[")
+			said[e.Key], said[base] = true, true
+		}
 	}
-	err := c.Gateway.Validate()
-	if err == nil {
-		err = c.Scheduler.Validate()
+	found := c.checkPorts(root, flags)
+	if wrong == nil { // else the instances are fewer than were written
+		found = append(found, c.checkInstances(root, flags)...)
 	}
-	if err == nil {
-		return nil
+	for _, err := range slices.Concat(each(c.Gateway.Validate()), each(c.Scheduler.Validate())) {
+		key, message, ok := strings.Cut(err.Error(), ": ")
+		if !ok {
+			key, message = "", err.Error()
+		}
+		base, _, _ := strings.Cut(key, "[")
+		if e := place(root, flags, key, message); !said[key] && !said[base] && !said[e.Key] {
+			said[key] = true
+			found = append(found, e)
+		}
 	}
-	key, message, found := strings.Cut(err.Error(), ": ")
-	if !found {
-		key, message = "", err.Error()
+	return join(found...)
+}
+
+// each is what errors.Join was given.
+func each(err error) []error {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return all.Unwrap()
 	}
-	return place(root, flags, key, message)
+	return Parts(err)
 }
 
 // checkPorts keeps the admin port, which has no authentication, off the data
 // port's addresses.
-func (c *Config) checkPorts(root value, flags map[string]string) error {
+func (c *Config) checkPorts(root value, flags map[string]string) (wrong []error) {
 	for i, listen := range c.Gateway.Listen {
 		switch {
 		case strings.HasSuffix(listen, ":0"):
 			continue // as many ports as are asked for
 		case slices.Contains(c.Gateway.Listen[:i], listen):
-			return place(root, flags, "listen", listen+" stands twice")
+			wrong = append(wrong, place(root, flags, "listen", listen+" stands twice"))
 		case listen == c.Admin && isWritten(root, flags, "admin"):
-			return place(root, flags, "admin", listen+" is the data port's address: the admin port needs one of its own")
+			wrong = append(wrong, place(root, flags, "admin", listen+" is the data port's address: the admin port needs one of its own"))
 		case listen == c.Admin:
-			return place(root, flags, "listen", listen+" is the admin port's address: choose another, or another with admin")
+			wrong = append(wrong, place(root, flags, "listen", listen+" is the admin port's address: choose another, or another with admin"))
 		}
 	}
-	return c.checkInstances(root, flags)
+	return wrong
 }
 
 // checkInstances refuses a router that would send requests to itself, round and
 // round.
-func (c *Config) checkInstances(root value, flags map[string]string) error {
+func (c *Config) checkInstances(root value, flags map[string]string) (wrong []error) {
 	for n, in := range c.Scheduler.Instances {
 		if port := c.ownPort(in.URL); port != "" {
-			return instancePlace(root, flags, n).errorf("%s is this router's own %s port", in.URL, port)
+			wrong = append(wrong, instancePlace(root, flags, n).errorf("%s is this router's own %s port", in.URL, port))
 		}
 	}
-	return nil
+	return wrong
 }
 
 // meets says whether requests to an instance's URL arrive at listen.
@@ -223,16 +258,22 @@ func instancePlace(root value, flags map[string]string, n int) value {
 	return value{file: root.file, key: "instances"}
 }
 
-// place finds where the key was written: by a flag, in the file, or nowhere.
+// place finds where the key was written: by a flag, in the file, or nowhere. A
+// package counts a list's items, as in websocket.paths[1].
 func place(root value, flags map[string]string, key, message string) *Error {
 	if flag, ok := flags[key]; ok {
 		return &Error{Key: flag, Message: message}
 	}
-	e := &Error{File: root.file, Key: key, Message: message}
-	if v, ok := root.find(strings.Split(key, ".")...); ok && v.line > 0 {
-		e.Line = v.line
+	base, index, counted := strings.Cut(strings.TrimSuffix(key, "]"), "[")
+	v, ok := root.find(strings.Split(base, ".")...)
+	if !ok || v.line == 0 {
+		return &Error{File: root.file, Key: key, Message: message}
 	}
-	return e
+	items, isList := v.node.(*ast.SequenceNode)
+	if n, err := strconv.Atoi(index); counted && err == nil && isList && n < len(items.Values) {
+		v = v.item(n, items.Values[n])
+	}
+	return v.errorf("%s", message)
 }
 
 // IsUsage says whether err is a wrong configuration (exit status 2).

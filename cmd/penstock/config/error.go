@@ -41,6 +41,51 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Errors are all that is wrong, in the order in which it was found.
+type Errors []error
+
+// Error is all of them in one line, of many the first.
+func (e Errors) Error() string {
+	const most = 3
+	var parts []string
+	for _, err := range e[:min(len(e), most)] {
+		parts = append(parts, err.Error())
+	}
+	if more := len(e) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Unwrap lets errors.As find each.
+func (e Errors) Unwrap() []error { return e }
+
+// Parts are the errors that err is of.
+func Parts(err error) []error {
+	if all, ok := err.(Errors); ok {
+		return all
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+// join makes one error of all that there are.
+func join(errs ...error) error {
+	var all Errors
+	for _, err := range errs {
+		all = append(all, Parts(err)...)
+	}
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return all
+}
+
 // Nearest returns the known name that takes the fewest edits to become name,
 // or "" where none is near enough to be what was meant.
 func Nearest(name string, known []string) string {

@@ -20,6 +20,7 @@ type Flags struct {
 // key each given flag took the place of.
 func (c *Config) readFlags(f Flags) (map[string]string, error) {
 	given := map[string]string{}
+	var wrong []error
 	for _, flag := range []struct {
 		name, key, text string
 		read            reader
@@ -36,20 +37,16 @@ func (c *Config) readFlags(f Flags) (map[string]string, error) {
 			continue
 		}
 		given[flag.key] = flag.name
-		if err := flag.read(flagValue(flag.name, flag.text)); err != nil {
-			return nil, err
-		}
+		wrong = append(wrong, flag.read(flagValue(flag.name, flag.text)))
 	}
 	if len(f.Listen) > 0 {
 		given["listen"] = "--listen"
 		c.Gateway.Listen = f.Listen
 	}
 	for _, address := range f.Listen {
-		if err := isListenAddress(flagValue("--listen", address), address); err != nil {
-			return nil, err
-		}
+		wrong = append(wrong, isListenAddress(flagValue("--listen", address), address))
 	}
-	return given, c.readInstanceFlags(f.Instances, given)
+	return given, join(append(wrong, c.readInstanceFlags(f.Instances, given))...)
 }
 
 // readInstanceFlags puts the flags' instances in the place of the file's.
@@ -59,12 +56,11 @@ func (c *Config) readInstanceFlags(urls []string, given map[string]string) error
 	}
 	given["instances"] = "--instance"
 	c.Scheduler.Instances, c.keyFiles = nil, nil
+	var wrong []error
 	for _, url := range urls {
-		if err := c.addInstance(flagValue("--instance", url), instance{url: url}); err != nil {
-			return err
-		}
+		wrong = append(wrong, c.addInstance(flagValue("--instance", url), instance{url: url}))
 	}
-	return nil
+	return join(wrong...)
 }
 
 // flagValue is a flag's value in the form that readers take.

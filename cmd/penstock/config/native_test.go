@@ -133,7 +133,7 @@ func TestErrorsSayWhere(t *testing.T) {
 	f("auth: {engine_key: hand-over}", `p.yaml:2: auth.engine_key: "hand-over" is none of: drop, passthrough`)
 	f("auth: {keys_file: \"\"}", `p.yaml:2: auth.keys_file: need a path (without this key everybody may use the router)`)
 	f("auth: {keys_file: /nonexistent/keys.yaml}", `p.yaml:2: auth.keys_file: /nonexistent/keys.yaml: no such file or directory`)
-	f("routes: {allow: [v1]}", `p.yaml:2: routes.allow: "v1" is no plain path: need one such as /v1/echo, with a slash first, no query and no spaces`)
+	f("routes: {allow: [v1]}", `p.yaml:2: routes.allow[0]: "v1" is no plain path: need one such as /v1/echo, with a slash first, no query and no spaces`)
 	f("metrics: {push: \"ftp://h\"}", `p.yaml:2: metrics.push: need a URL such as http://127.0.0.1:8428/api/v1/import/prometheus`)
 	f("metrics: {every: 10ms}", `p.yaml:2: metrics.every: 10ms is out of range: 1s to 1h`)
 	f("metrics: {labels: {a-b: c}}", `p.yaml:2: metrics.labels.a-b: "a-b" cannot name a label: letters, digits and _ can`)

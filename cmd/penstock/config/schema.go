@@ -11,8 +11,8 @@ import (
 // reader takes one value into the place that it was made for.
 type reader func(value) error
 
-// section reads a mapping: each key by its own reader. The key "*" stands for
-// all others; without it they are refused.
+// section reads a mapping: each key by its own reader, also past what is wrong.
+// The key "*" stands for all others; without it they are refused.
 type section map[string]reader
 
 func (s section) read(v value) error {
@@ -21,12 +21,11 @@ func (s section) read(v value) error {
 		return v.errorf("need keys and values, not %s", kindOf(v.node))
 	}
 	seen := map[string]int{}
+	var wrong []error
 	for _, member := range m.Values {
-		if err := s.readMember(v.member(member), member.Key, seen); err != nil {
-			return err
-		}
+		wrong = append(wrong, s.readMember(v.member(member), member.Key, seen))
 	}
-	return nil
+	return join(wrong...)
 }
 
 func (s section) readMember(v value, keyNode ast.MapKeyNode, seen map[string]int) error {
@@ -86,12 +85,11 @@ func list(item reader) reader {
 		if !ok {
 			return v.errorf("need a list, not %s", kindOf(v.node))
 		}
+		var wrong []error
 		for i, node := range n.Values {
-			if err := item(v.item(i, node)); err != nil {
-				return err
-			}
+			wrong = append(wrong, item(v.item(i, node)))
 		}
-		return nil
+		return join(wrong...)
 	}
 }
 
