@@ -129,10 +129,10 @@ func (b *bridge) end(code int, why string) {
 	b.abandon(left)
 	b.hurry(code)
 	b.calls.Wait()
-	b.g.sockets.closed(code)
+	b.g.sockets.bridges.closed(code)
 	lingers := code != websocket.CloseAbnormalClosure && b.goodbye(code, why)
 	b.g.sockets.remove(b)
-	b.g.sockets.leave(b.key)
+	b.g.sockets.leave(&b.g.sockets.bridges, b.key)
 	if lingers { // for its answer
 		linger(b.conn)
 	}
@@ -184,7 +184,7 @@ func (b *bridge) ended(err error) (code int, why string) {
 
 // take reads a message and sets about it; a code ends the connection.
 func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
-	b.g.sockets.in.Inc()
+	b.g.sockets.bridges.in.Inc()
 	m := newMessage(b)
 	if kind == websocket.BinaryMessage {
 		if err := b.discard(r); err != nil {
@@ -250,7 +250,7 @@ func (b *bridge) send(m *message, text []byte) error {
 	if err := write(text); err != nil {
 		return err
 	}
-	b.g.sockets.out.Inc()
+	b.g.sockets.bridges.out.Inc()
 	return nil
 }
 

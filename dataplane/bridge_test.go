@@ -122,8 +122,11 @@ func TestMessagesAreRequests(t *testing.T) {
 	r.until("the close to be counted", func() bool { return r.metric(`penstock_websocket_closes_total{code="1000"}`) == 1 })
 	for series, want := range map[string]float64{
 		`penstock_websocket_connections`:                                          0,
-		`penstock_websocket_messages_total{direction="in"}`:                       4,
-		`penstock_websocket_messages_total{direction="out"}`:                      10,
+		`penstock_websocket_messages_total{kind="bridge",direction="in"}`:         4,
+		`penstock_websocket_messages_total{kind="bridge",direction="out"}`:        10,
+		`penstock_websocket_messages_total{kind="tunnel",direction="in"}`:         0,
+		`penstock_websocket_closes_total{kind="bridge",code="1000"}`:              1,
+		`penstock_websocket_closes_total{kind="tunnel",code="1000"}`:              0,
 		`penstock_requests_total{route="/v1/chat/completions",code="200",key=""}`: 4,
 		`penstock_requests_total{route="/v1/chat/completions",code="101",key=""}`: 1,
 		`penstock_ttft_seconds_count`:                                             4,

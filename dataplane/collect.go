@@ -41,18 +41,7 @@ func (g *Gateway) Collect(w *telemetry.Writer) {
 	gauge("penstock_gateway_pending", "Requests held now because every instance is full.", g.holder.held.Load())
 	gauge("penstock_gateway_connections", "Client connections open now.", g.connected.Load())
 	counter("penstock_gateway_connections_rejected_total", "Client connections closed at once because as many as may be were open.", a.turnedAway.Load())
-	gauge("penstock_websocket_connections", "WebSockets open now.", int64(g.sockets.len()))
-	w.Family("penstock_websocket_messages_total", "counter", "Messages of WebSockets, from clients (in) and to them (out).")
-	w.Int("penstock_websocket_messages_total", int64(g.sockets.in.Load()), "direction", "in")
-	w.Int("penstock_websocket_messages_total", int64(g.sockets.out.Load()), "direction", "out")
-	w.Family("penstock_websocket_closes_total", "counter", "WebSockets that ended, by close code; 1006: without one.")
-	for n, code := range closeCodes {
-		label := "other"
-		if code > 0 {
-			label = strconv.Itoa(code)
-		}
-		w.Int("penstock_websocket_closes_total", int64(g.sockets.closes[n].Load()), "code", label)
-	}
+	g.collectSockets(w)
 	gauge("penstock_gateway_held_bytes", "Bytes of request bodies held now.", g.held.used.Load())
 	counter("penstock_prompt_tokens_total", "Prompt tokens of answered requests: as the engines counted, else estimated.", a.tokensIn.Load())
 	counter("penstock_generation_tokens_total", "Output tokens delivered: as the engines counted, else one for each event.", a.tokensOut.Load())
@@ -68,6 +57,30 @@ func (g *Gateway) Collect(w *telemetry.Writer) {
 	}
 	g.collectKeys(w)
 	g.collectStations(w)
+}
+
+// collectSockets says what WebSockets do, by kind: bridge, whose messages are
+// requests, and tunnel, which passes through.
+func (g *Gateway) collectSockets(w *telemetry.Writer) {
+	w.Family("penstock_websocket_connections", "gauge", "WebSockets open now, by kind: bridge (messages are requests), tunnel (passes through).")
+	for kind, t := range g.sockets.kinds() {
+		w.Int("penstock_websocket_connections", t.open.Load(), "kind", kind)
+	}
+	w.Family("penstock_websocket_messages_total", "counter", "Messages of WebSockets, from clients (in) and to them (out).")
+	for kind, t := range g.sockets.kinds() {
+		w.Int("penstock_websocket_messages_total", int64(t.in.Load()), "kind", kind, "direction", "in")
+		w.Int("penstock_websocket_messages_total", int64(t.out.Load()), "kind", kind, "direction", "out")
+	}
+	w.Family("penstock_websocket_closes_total", "counter", "WebSockets that ended, by close code; 1006: without one.")
+	for kind, t := range g.sockets.kinds() {
+		for n, code := range closeCodes {
+			label := "other"
+			if code > 0 {
+				label = strconv.Itoa(code)
+			}
+			w.Int("penstock_websocket_closes_total", int64(t.closes[n].Load()), "kind", kind, "code", label)
+		}
+	}
 }
 
 // collectKeys says what each key uses.

@@ -1,42 +1,64 @@
 package dataplane
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"penstock/scheduler/telemetry"
 )
 
 // sockets are the WebSockets that are open.
 type sockets struct {
-	mu      sync.Mutex
-	open    map[*bridge]struct{}
-	why     uint32 // all have to end, who comes now too
-	ofKey   []int  // by keyIndex
-	entered int
+	mu    sync.Mutex
+	open  map[*bridge]struct{}
+	why   uint32 // all have to end, who comes now too
+	ofKey []int  // by keyIndex
 
-	in, out telemetry.Counter // messages
+	bridges, tunnels traffic
+}
+
+// traffic is what is counted of the WebSockets of a kind.
+type traffic struct {
+	open    atomic.Int64 // now
+	in, out telemetry.Counter
 	closes  [closeKinds]telemetry.Counter
 }
 
+// kinds are all there are, by their name in the metrics.
+func (s *sockets) kinds() iter.Seq2[string, *traffic] {
+	return func(yield func(string, *traffic) bool) {
+		_ = yield("bridge", &s.bridges) && yield("tunnel", &s.tunnels)
+	}
+}
+
+// of is the traffic of a route's WebSockets.
+func (s *sockets) of(r *route) *traffic {
+	if r.tunnel {
+		return &s.tunnels
+	}
+	return &s.bridges
+}
+
 // enter counts one of a key's, if it may have another; most 0: any number.
-func (s *sockets) enter(key, most int) bool {
+func (s *sockets) enter(t *traffic, key, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if key > 0 && most > 0 && s.ofKey[key] >= most {
 		return false
 	}
 	s.ofKey[key]++
-	s.entered++
+	t.open.Add(1)
 	return true
 }
 
-func (s *sockets) leave(key int) {
+func (s *sockets) leave(t *traffic, key int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ofKey[key]--
-	s.entered--
+	t.open.Add(-1)
 }
 
 // add says why b has to end, stopNone if it has not.
@@ -64,13 +86,6 @@ func (s *sockets) interrupt(why uint32) {
 	}
 }
 
-// len is how many are open.
-func (s *sockets) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.entered
-}
-
 // idle returns those in which nothing is under way.
 func (s *sockets) idle() (list []*bridge) {
 	s.mu.Lock()
@@ -89,12 +104,12 @@ var closeCodes = [...]int{1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 
 const closeKinds = len(closeCodes)
 
 // closed counts a connection's end.
-func (s *sockets) closed(code int) {
+func (t *traffic) closed(code int) {
 	n := closeKinds - 1
 	for i, c := range closeCodes {
 		if c == code {
 			n = i
 		}
 	}
-	s.closes[n].Inc()
+	t.closes[n].Inc()
 }

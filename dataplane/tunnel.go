@@ -46,7 +46,7 @@ func (c *client) passThrough() (again bool) {
 	if r := c.admitSocket(); r != nil {
 		return c.refuse(r)
 	}
-	defer c.g.sockets.leave(q.keyIndex)
+	defer c.g.sockets.leave(&c.g.sockets.tunnels, q.keyIndex)
 	if r := q.prioritize(); r != nil {
 		return c.refuse(r)
 	}
@@ -215,7 +215,7 @@ func (t *tunnel) deliver(p []byte) error {
 	before := t.out.messages
 	t.out.feed(p)
 	_, err := t.conn.Write(p)
-	t.g.sockets.out.Add(uint64(t.out.messages - before))
+	t.g.sockets.tunnels.out.Add(uint64(t.out.messages - before))
 	t.note(t.out.messages > before || !t.out.between())
 	return err
 }
@@ -252,7 +252,7 @@ func (t *tunnel) hear() {
 			asked = false
 			before := t.in.messages
 			t.in.feed(b.b[:n])
-			t.g.sockets.in.Add(uint64(t.in.messages - before))
+			t.g.sockets.tunnels.in.Add(uint64(t.in.messages - before))
 			used := t.in.messages > before || !t.in.between()
 			t.note(used)
 			t.far.say(b.b[:n])
@@ -365,7 +365,7 @@ func (t *tunnel) end() {
 	default:
 		code = 1006
 	}
-	t.g.sockets.closed(code)
+	t.g.sockets.tunnels.closed(code)
 	t.conn.SetReadDeadline(time.Time{})
 	t.lingers = t.out.closing || t.ended != 0
 }

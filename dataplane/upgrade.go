@@ -66,7 +66,7 @@ func (c *client) upgrade() (again bool) {
 	b := newBridge(c)
 	ws, err := upgrader.Upgrade(hijacked{conn: &bridgeConn{Conn: c.conn, b: b}}, httpRequest(&q.head), nil)
 	if err != nil { // what can be wrong was looked for: the client has left
-		c.g.sockets.leave(q.keyIndex)
+		c.g.sockets.leave(&c.g.sockets.bridges, q.keyIndex)
 		q.gone()
 		return false
 	}
@@ -98,7 +98,7 @@ func (c *client) admitSocket() *refusal {
 		return &refusal{status: 403, code: "origin_not_allowed", reason: reasonForbidden, msg: "pages of " + clip(q.head.Get(http1.Origin)) + " may not connect (websocket.origins)"}
 	case c.g.Draining():
 		return refuseDraining
-	case !c.g.sockets.enter(q.keyIndex, c.g.cfg.WebSocket.PerKey):
+	case !c.g.sockets.enter(c.g.sockets.of(q.route), q.keyIndex, c.g.cfg.WebSocket.PerKey):
 		return &refusal{status: 429, code: "rate_limited", reason: reasonRateLimited, retry: 1, msg: "this key has as many WebSockets open as it may (websocket.connections_per_key)"}
 	}
 	return nil

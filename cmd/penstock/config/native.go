@@ -144,7 +144,7 @@ var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
 // ownLabels stand on series of the router: the same one twice would make a
 // store refuse the series, or lose one of the two.
-var ownLabels = strings.Fields("code commit goversion instance key kind le limit mode model outcome policy reason route signal source stat state version when")
+var ownLabels = strings.Fields("caught code commit direction goversion instance key kind le limit mode model outcome policy reason route signal source stat state version when")
 
 func (c *Config) readLabel(v value) error {
 	name := v.name
