@@ -50,10 +50,13 @@ func hangUp(conn net.Conn) {
 	_, _ = io.CopyN(io.Discard, conn, most)
 }
 
-var errNotUTF8 = errors.New("a text message is not UTF-8")
+var (
+	errNotUTF8  = errors.New("a text message is not UTF-8")
+	errTooLarge = errors.New("a message is larger than 64 MiB") // maxBody: the library bounds frames alone
+)
 
 // hear reads a message to its end, and no further than where a text is none any
-// more.
+// more, or where what a few bytes inflate to is too large.
 func hear(kind int, r io.Reader, dst []byte) ([]byte, error) {
 	const least = 4 << 10
 	for checked := 0; ; {
@@ -61,7 +64,9 @@ func hear(kind int, r io.Reader, dst []byte) ([]byte, error) {
 			dst = slices.Grow(dst, least)
 		}
 		n, err := r.Read(dst[len(dst):cap(dst)])
-		dst = dst[:len(dst)+n]
+		if dst = dst[:len(dst)+n]; len(dst) > maxBody {
+			return dst, errTooLarge
+		}
 		if kind == websocket.TextMessage {
 			whole, ok := partial.UTF8(dst[checked:])
 			if checked += whole; !ok || (err == io.EOF && checked < len(dst)) {
@@ -80,9 +85,15 @@ func hear(kind int, r io.Reader, dst []byte) ([]byte, error) {
 // bye says goodbye for an error of hear; of other errors the client has been
 // told, or it has left.
 func bye(ws *websocket.Conn, err error) {
-	if err == errNotUTF8 {
-		_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseInvalidFramePayloadData, err.Error()), time.Now().Add(time.Second))
+	code := websocket.CloseInvalidFramePayloadData
+	switch err {
+	case errNotUTF8:
+	case errTooLarge:
+		code = websocket.CloseMessageTooBig
+	default:
+		return
 	}
+	_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, err.Error()), time.Now().Add(time.Second))
 }
 
 // echo says what it hears: a WebSocket that is no engine's, to see what a router

@@ -89,6 +89,35 @@ func TestEchoRefusesWhatIsNoFrameOrNoText(t *testing.T) {
 	f("\x89\xfe\x00\x7e\x00\x00\x00\x00aa", 1002) // a ping larger than may be
 }
 
+// A few KiB may inflate to any size.
+func TestWhatInflatesTooFarIsRefused(t *testing.T) {
+	r := newRig(t, nil)
+	dialer := websocket.Dialer{EnableCompression: true}
+	for _, path := range []string{"/v1/echo", "/v1/realtime"} {
+		ws, _, err := dialer.DialContext(t.Context(), strings.Replace(r.url(path), "http", "ws", 1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ws.Close() })
+		ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if path == "/v1/realtime" {
+			ws.ReadMessage() // session.created
+		}
+		to, err := ws.NextWriter(websocket.BinaryMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		piece := make([]byte, 1<<20)
+		for range maxBody>>20 + 1 {
+			to.Write(piece) // what fails is that it was refused
+		}
+		to.Close()
+		if kind, text, err := ws.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseMessageTooBig) {
+			t.Errorf("%s: got %d, %d bytes, %v; want a close of 1009", path, kind, len(text), err)
+		}
+	}
+}
+
 func TestSocketWantsAHandshakeAndTheKey(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.APIKey = "sk-engine" })
 	f := func(path string, status int, headers ...string) {
