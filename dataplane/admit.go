@@ -71,8 +71,11 @@ func (c *call) authenticate() *refusal {
 	}
 	if q.key = c.g.keys.find(auth); q.key == nil {
 		msg := "no API key: send it as Authorization: Bearer KEY"
-		if len(auth) > 0 {
+		switch {
+		case len(auth) > 0:
 			msg = "this API key is not known here"
+		case q.upgrades(): // a browser's script can set no header
+			msg += `, or, in a browser, as a subprotocol: new WebSocket(url, ["` + bridgeProtocol + `", "` + keyProtocol + `KEY"])`
 		}
 		return &refusal{status: 401, code: "invalid_api_key", reason: reasonAuth, msg: msg}
 	}

@@ -1,6 +1,8 @@
 package dataplane
 
 import (
+	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,4 +33,28 @@ func TestMetricsTellTheKindsOfWebSocketsApart(t *testing.T) {
 		t.Errorf("the tunnel had %v and %v messages, want one each way", in, out)
 	}
 	bridge.Close()
+}
+
+// A browser's script can set no header: what the 401 says has to work there too.
+func TestHandshakeWithoutAKeyIsToldTheBrowsersWay(t *testing.T) {
+	r := start(t, instances(newEngine(t, streamer).url), func(c *Config, _ *scheduler.Config) { c.Auth.Keys = []Key{keyOf("ann", "secret")} })
+	f := func(path, want string, protocols ...string) {
+		t.Helper()
+		d := websocket.Dialer{Subprotocols: protocols, HandshakeTimeout: patience}
+		_, resp, err := d.Dial("ws://"+r.addr+path, nil)
+		if resp == nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 401 || !strings.Contains(string(body), want) {
+			t.Errorf("%s: got %d %s, want %s", path, resp.StatusCode, body, want)
+		}
+	}
+	const way = `no API key: send it as Authorization: Bearer KEY, or, in a browser, as a subprotocol: new WebSocket(url, [\"penstock.v1\", \"bearer.KEY\"])`
+	f(chat, way)
+	f(chat, way, "penstock.v1")
+	f("/v1/realtime", way)
+	f(chat, "this API key is not known here", "penstock.v1", "bearer.wrong")
+	if resp, body := r.call("POST", chat, "Content-Length: 0"); resp.StatusCode != 401 || strings.Contains(body, "subprotocol") {
+		t.Errorf("over HTTP: %s", body)
+	}
 }
