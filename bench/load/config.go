@@ -79,7 +79,7 @@ func DefaultConfig() Config {
 
 // Validate says what is wrong with c, as "key: message".
 func (c *Config) Validate() error {
-	if _, err := targetOf(c.URL); err != nil {
+	if _, err := targetOf(c.URL, c.WebSocket); err != nil {
 		return err
 	}
 	if c.Endpoint != Chat && c.Endpoint != Completions {

@@ -87,7 +87,7 @@ func TestFilled(t *testing.T) {
 func TestTarget(t *testing.T) {
 	f := func(url, addr, models string) {
 		t.Helper()
-		to, err := targetOf(url)
+		to, err := targetOf(url, false)
 		if err != nil {
 			t.Errorf("%s: %v", url, err)
 			return
@@ -100,4 +100,30 @@ func TestTarget(t *testing.T) {
 	f("http://127.0.0.1:8080/v1/", "127.0.0.1:8080", "http://127.0.0.1:8080/v1/models")
 	f("http://h/api/predict/g.n_llm_gateway/", "h:80", "http://h/api/predict/g.n_llm_gateway/v1/models")
 	f("https://[::1]/v1", "[::1]:443", "https://[::1]/v1/models")
+}
+
+func TestURLsThatPeopleHaveAtHand(t *testing.T) {
+	f := func(url string, sockets bool, want string) {
+		t.Helper()
+		c := DefaultConfig()
+		c.URL, c.WebSocket = url, sockets
+		err := c.Validate()
+		if want != "" {
+			if err == nil || err.Error() != "url: "+want {
+				t.Errorf("%s: got %v, want %s", url, err, want)
+			}
+			return
+		}
+		to, _ := targetOf(url, sockets)
+		if err != nil || to.base != "http://h:8080" {
+			t.Errorf("%s: got %q, %v", url, to.base, err)
+		}
+	}
+	f("ws://h:8080", true, "")
+	f("WS://h:8080/v1", true, "")
+	f("ws://h:8080", false, "write http://h:8080, or add --websocket")
+	f("wss://h/v1/chat/completions", false, "write https://h, or add --websocket")
+	f("ws://h:8080/v1/chat/completions", true, "write http://h:8080: --endpoint says the rest")
+	f("http://h:8080/v1/completions", false, "write http://h:8080: --endpoint says the rest")
+	f("http://h/prefix/v1/chat/completions", false, "write http://h/prefix: --endpoint says the rest")
 }

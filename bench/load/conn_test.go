@@ -31,7 +31,7 @@ func TestConnectionThatTheServerClosedIsNotUsed(t *testing.T) {
 		defer mu.Unlock()
 		idle[c] = state == http.StateIdle
 	})
-	to, err := targetOf(s.URL)
+	to, err := targetOf(s.URL, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,11 @@ import (
 	"time"
 )
 
-// maxInstances bounds the names that answers can make the record hold.
-const maxInstances = 4096
+// maxInstances and maxCodes bound the names that answers can make the record hold.
+const (
+	maxInstances = 4096
+	maxCodes     = 16
+)
 
 // record sums samples up. Any worker may add to it, under its mutex.
 type record struct {
@@ -16,7 +19,8 @@ type record struct {
 	requests, completed, rejected int
 	good                          int
 	errors                        map[string]int
-	messages                      map[string]string // one of each class
+	codes                         map[string]int    // of what was rejected
+	messages                      map[string]string // one of each class, and of each code
 	promptTokens, outputTokens    int64
 	known, cached                 int64 // prompt tokens of which the engine said how many it had cached, and these
 	ttft, tpot, itl, e2e, late    latencies
@@ -29,7 +33,7 @@ type record struct {
 
 func newRecord(cfg *Config) *record {
 	r := &record{
-		errors: make(map[string]int), messages: make(map[string]string), instances: make(map[string]int),
+		errors: make(map[string]int), codes: make(map[string]int), messages: make(map[string]string), instances: make(map[string]int),
 		ttft: newLatencies(), tpot: newLatencies(), itl: newLatencies(), e2e: newLatencies(), late: newLatencies(),
 	}
 	r.slo.ttft, r.slo.itl = cfg.SLOTTFT, cfg.SLOITL
@@ -56,13 +60,28 @@ func (r *record) add(s *sample) {
 	switch {
 	case s.rejected:
 		r.rejected++
+		r.reject(plain(s.code), s.message)
 	case s.class != "":
 		r.errors[s.class]++
-		if _, ok := r.messages[s.class]; !ok {
-			r.messages[s.class] = plain(s.message)
-		}
+		r.say(s.class, s.message)
 	default:
 		r.complete(s)
+	}
+}
+
+// reject counts a code; anything may answer, and make up as many as it likes.
+func (r *record) reject(code, message string) {
+	if _, ok := r.codes[code]; !ok && len(r.codes) >= maxCodes {
+		code = "others"
+	}
+	r.codes[code]++
+	r.say("rejected "+code, message)
+}
+
+// say keeps the first message of each kind.
+func (r *record) say(kind, message string) {
+	if _, ok := r.messages[kind]; !ok {
+		r.messages[kind] = plain(message)
 	}
 }
 

@@ -39,7 +39,8 @@ type Report struct {
 
 	// For people only.
 	Model    string            `json:"-"`
-	Messages map[string]string `json:"-"` // one error of each class, in words
+	Codes    map[string]int    `json:"-"` // of what was rejected
+	Messages map[string]string `json:"-"` // one error of each class, and one with each code, in words
 	Good     int               `json:"-"` // requests that met both objectives
 	Late     int               `json:"-"` // arrivals that waited: MaxInFlight were in flight
 	Cut      int               `json:"-"` // requests under way when the run was ended
@@ -64,7 +65,7 @@ func (r *run) result() Report {
 		GoodputRPS: per(float64(rec.good), came),
 		TTFT:       rec.ttft.latency(), TPOT: rec.tpot.latency(), ITL: rec.itl.latency(), E2E: rec.e2e.latency(),
 		Instances: rec.instances,
-		Model:     r.cfg.Model, Messages: rec.messages, Good: rec.good, Late: r.late, Cut: rec.cut, Warm: rec.warm,
+		Model:     r.cfg.Model, Codes: rec.codes, Messages: rec.messages, Good: rec.good, Late: r.late, Cut: rec.cut, Warm: rec.warm,
 		SLOTTFT: r.cfg.SLOTTFT, SLOITL: r.cfg.SLOITL,
 	}
 	for _, l := range []*latencies{&rec.ttft, &rec.tpot, &rec.itl, &rec.e2e} {

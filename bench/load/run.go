@@ -37,7 +37,7 @@ func Run(ctx context.Context, cfg Config, observe func(Progress)) (Report, error
 	if err := cfg.Validate(); err != nil {
 		return Report{}, err
 	}
-	to, err := targetOf(cfg.URL)
+	to, err := targetOf(cfg.URL, cfg.WebSocket)
 	if err != nil {
 		return Report{}, err
 	}

@@ -180,12 +180,16 @@ func TestRejectedIsNoError(t *testing.T) {
 	var n atomic.Int64
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if n.Add(1)%2 == 0 {
-			http.Error(w, `{"error":{"code":"queue_full"}}`, http.StatusTooManyRequests)
+			http.Error(w, `{"error":{"message":"try later","code":"queue_full"}}`, http.StatusTooManyRequests)
 			return
 		}
 		stream(w, r)
 	})
-	counts(t, mustRun(t, short(s.URL, 10)), 5, 5, "", 0)
+	r := mustRun(t, short(s.URL, 10))
+	counts(t, r, 5, 5, "", 0)
+	if want := `queue_full         5  {"error":{"message":"try later","code":"queue_full"}}`; !strings.Contains(text(t, r), want) {
+		t.Errorf("%q is not in\n%s", want, text(t, r))
+	}
 }
 
 func TestModelIsAskedFor(t *testing.T) {

@@ -1,6 +1,9 @@
 package load
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // sample is what one request measured. Times are since the run began.
 type sample struct {
@@ -20,6 +23,7 @@ type sample struct {
 	instance string // that X-Penstock-Decision named
 	class    string // of the error, empty for a request that completed
 	rejected bool   // 429
+	code     string // of what was rejected
 	message  string // the error in words
 }
 
@@ -34,6 +38,16 @@ func (s *sample) output(now time.Duration) (gap time.Duration, ok bool) {
 	gap, s.last = now-s.last, now
 	return gap, true
 }
+
+// reject takes a 429, and why: its code, and what was said with it.
+func (s *sample) reject(said []byte) {
+	s.rejected, s.code, s.message = true, "429", excerpt(said)
+	if v := valueOf(said, codeKey); len(v) > 1 && v[0] == '"' {
+		s.code, _, _ = strings.Cut(string(v[1:]), `"`)
+	}
+}
+
+var codeKey = []byte(`"code"`)
 
 // fail sets the class, of the first thing that went wrong.
 func (s *sample) fail(class, message string) {

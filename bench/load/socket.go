@@ -1,9 +1,10 @@
 package load
 
 import (
+	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ func (w *worker) hear(text []byte) {
 func (w *worker) fails(text []byte) {
 	switch status := number(valueOf(text, []byte(`"status"`))); {
 	case status == fasthttp.StatusTooManyRequests:
-		w.sample.rejected = true
+		w.sample.reject(text)
 	case w.sample.pieces > 0 || status == 0:
 		w.sample.fail(classStreamError, excerpt(text))
 	default:
@@ -103,12 +104,28 @@ func (w *worker) connect(key string, limit time.Duration) bool {
 	case err == nil:
 		w.socket = socket{ws, key}
 		return true
-	case resp != nil && resp.StatusCode == fasthttp.StatusTooManyRequests:
-		w.sample.rejected = true
 	case resp != nil:
-		w.sample.fail(classOfStatus(resp.StatusCode), "the handshake of the WebSocket: status "+strconv.Itoa(resp.StatusCode))
+		w.refusedSocket(resp)
 	default:
 		w.sample.fail(classOf(err, false), err.Error())
 	}
 	return false
+}
+
+// refusedSocket takes a handshake's answer that is none. Who is no router, and an
+// engine above all, has no WebSocket for requests.
+func (w *worker) refusedSocket(resp *http.Response) {
+	said, _ := io.ReadAll(resp.Body) // of which the library has kept the beginning
+	if resp.StatusCode == fasthttp.StatusTooManyRequests {
+		w.sample.reject(said)
+		return
+	}
+	why := fmt.Sprintf("the handshake of the WebSocket: status %d %s", resp.StatusCode, excerpt(said))
+	switch resp.StatusCode {
+	case 200, 400, 403, 404, 405, 426, 501:
+		if resp.Header.Get("X-Penstock-Error") == "" {
+			why = fmt.Sprintf("status %d, and not from a router: engines take no requests over WebSockets; leave --websocket out for them. %s", resp.StatusCode, excerpt(said))
+		}
+	}
+	w.sample.fail(classOfStatus(resp.StatusCode), strings.TrimSpace(why))
 }

@@ -83,6 +83,9 @@ func TestWholeAnswersAndErrorsOverAWebSocket(t *testing.T) {
 	if r.Completed != 3 || r.Rejected != 3 || r.Errors["502"] != 3 {
 		t.Errorf("completed %d, rejected %d: %v", r.Completed, r.Rejected, r.Errors)
 	}
+	if r.Codes["429"] != 3 || !strings.Contains(r.Messages["rejected 429"], "full") {
+		t.Errorf("why they were rejected: %v %v", r.Codes, r.Messages)
+	}
 }
 
 func TestSocketThatHangsUpIsAnErrorAndOpenedAnew(t *testing.T) {
@@ -96,5 +99,34 @@ func TestSocketThatHangsUpIsAnErrorAndOpenedAnew(t *testing.T) {
 	cfg.Model = "m"
 	if r := mustRun(t, cfg); r.Errors["401"] != 4 {
 		t.Errorf("%v", r.Errors)
+	}
+}
+
+func TestRefusedHandshakesSayWhy(t *testing.T) {
+	f := func(status int, code, body string) Report {
+		t.Helper()
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if code != "" {
+				w.Header().Set("X-Penstock-Error", code)
+			}
+			w.WriteHeader(status)
+			w.Write([]byte(body))
+		}))
+		t.Cleanup(s.Close)
+		return mustRun(t, overSockets(s.URL, 2))
+	}
+	r := f(429, "rate_limited", `{"error":{"message":"as many as it may","code":"rate_limited"}}`)
+	if r.Rejected != 2 || r.Codes["rate_limited"] != 2 || !strings.Contains(text(t, r), "as many as it may") {
+		t.Errorf("429: %s", text(t, r))
+	}
+	r = f(403, "origin_not_allowed", `{"error":{"message":"not this page"}}`)
+	if got, want := r.Messages["403"], `the handshake of the WebSocket: status 403 {"error":{"message":"not this page"}}`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, status := range []int{403, 404, 405} { // as engines say it
+		r = f(status, "", "Not so")
+		if got := r.Messages[classOfStatus(status)]; !strings.Contains(got, "engines take no requests over WebSockets") || !strings.Contains(got, "Not so") {
+			t.Errorf("%d: got %q", status, got)
+		}
 	}
 }

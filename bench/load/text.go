@@ -19,6 +19,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	line("requests", "%d in %.1f s, %.1f/s", r.Requests, r.DurationS, r.RequestRate)
 	line("completed", "%d (%s)", r.Completed, share(r.Completed, r.Requests))
 	line("rejected", "%d (%s)", r.Rejected, share(r.Rejected, r.Requests))
+	for _, code := range slices.Sorted(maps.Keys(r.Codes)) {
+		line("", "%-13s %6d  %s", code, r.Codes[code], r.Messages["rejected "+code])
+	}
 	line("errors", "%d (%s)", r.failed(), share(r.failed(), r.Requests))
 	for _, class := range slices.Sorted(maps.Keys(r.Errors)) {
 		line("", "%-12s %7d  %s", class, r.Errors[class], r.Messages[class])

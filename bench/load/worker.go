@@ -114,7 +114,7 @@ func (w *worker) read() {
 func (w *worker) refused(status int) {
 	body, _ := readWhole(&w.resp, w.buf[:0])
 	if status == fasthttp.StatusTooManyRequests {
-		w.sample.rejected = true
+		w.sample.reject(body)
 		return
 	}
 	w.sample.fail(classOfStatus(status), excerpt(body))
