@@ -42,7 +42,10 @@ func (c *call) begin(now int64, a *answer, piece []byte) error {
 	if a.head.Status == 404 { // it may not serve the model any more
 		q.decision.Instance.AskModels()
 	}
-	if a.head.Status >= 300 || a.head.Status == 101 { // no time to learn from
+	switch { // no time to learn from
+	case a.head.Status == 101:
+		q.decision.Reservation.Opened(now)
+	case a.head.Status >= 300:
 		q.decision.Reservation.Forget()
 	}
 	q.hasBegun(now)

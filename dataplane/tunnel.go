@@ -14,6 +14,7 @@ import (
 
 	"penstock/dataplane/http1"
 	"penstock/scheduler"
+	"penstock/scheduler/record"
 )
 
 // tunnel is a WebSocket that passes through: its handshake is a request, given to
@@ -366,6 +367,7 @@ func (t *tunnel) end() {
 		code = 1006
 	}
 	t.g.sockets.tunnels.closed(code)
+	t.req.decision.Reservation.Closed(t.g.now(), record.Socket{In: int64(t.in.messages), Out: int64(t.out.messages), Code: int32(code), Own: t.ended != 0})
 	t.conn.SetReadDeadline(time.Time{})
 	t.lingers = t.out.closing || t.ended != 0
 }

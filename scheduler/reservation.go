@@ -1,6 +1,11 @@
 package scheduler
 
-import "penstock/scheduler/prefix"
+import (
+	"time"
+
+	"penstock/scheduler/prefix"
+	"penstock/scheduler/record"
+)
 
 // Reservation is one request's place in its instance's account, from the
 // decision to the last byte. It belongs to the request's goroutine, and so does
@@ -91,6 +96,22 @@ func (s *Scheduler) reserve(sc *scratch, c *candidate, q *Query) (Reservation, b
 func (r *Reservation) Forget() {
 	r.odd, r.refused = true, true
 	r.noteFirst(-1)
+}
+
+// Opened says that the request became a WebSocket, of which nothing is learned:
+// what passes is nobody's answer. now is on the clock of Query.Now.
+func (r *Reservation) Opened(now int64) {
+	if r.seq != 0 {
+		r.sched.records.Opened(r.seq, time.Duration(now-r.at))
+	}
+	r.Forget()
+}
+
+// Closed says how the WebSocket ended, also after End.
+func (r *Reservation) Closed(now int64, s record.Socket) {
+	if r.seq != 0 {
+		r.sched.records.Closed(r.seq, time.Duration(now-r.at), s)
+	}
 }
 
 // Leave says that the client did not wait for what was computed for it.

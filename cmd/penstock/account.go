@@ -17,7 +17,12 @@ func verdict(d *record.Decision) string {
 }
 
 func seen(d *record.Decision) string {
-	if d.Unanswered {
+	switch {
+	case d.Socket != nil && d.Socket.Code == 0:
+		return "WebSocket"
+	case d.Socket != nil:
+		return fmt.Sprintf("WebSocket %d", d.Socket.Code)
+	case d.Unanswered:
 		return "no token"
 	}
 	return span(d.Actual)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 )
 
 type explainCmd struct {
-	RequestID string `arg:"" optional:"" name:"request-id" help:"As X-Request-Id of the answer has it."`
+	RequestID string `arg:"" optional:"" name:"request-id" help:"As X-Request-Id of the answer has it, or request_id of an error; or vLLM's own chatcmpl-…, which has it in it."`
 	Last      int    `placeholder:"N" help:"List the latest N decisions instead, in a line each. (none)"`
 	Admin     string `default:"http://127.0.0.1:8081" placeholder:"URL" help:"The router's admin port. (${default})"`
 }
@@ -62,23 +63,15 @@ type remembered struct {
 }
 
 func (c *explainCmd) explain(ctx context.Context, api *adminAPI, out io.Writer) error {
-	q := url.Values{}
-	if c.RequestID != "" {
-		q.Set("request_id", c.RequestID)
-	} else {
-		q.Set("n", fmt.Sprint(c.Last))
-		q.Set("candidates", "0")
+	r, err := c.ask(ctx, api, c.RequestID)
+	if inner, ok := within(c.RequestID); ok && err == nil && len(r.Decisions) == 0 {
+		r, err = c.ask(ctx, api, inner)
 	}
-	_, answer, err := api.call(ctx, http.MethodGet, "/api/v1/decisions?"+q.Encode(), nil)
 	if err != nil {
-		return api.unreached(err, "admin")
-	}
-	var r remembered
-	if err := json.Unmarshal(answer, &r); err != nil {
-		return fmt.Errorf("%s: the answer is not what a router says: %w", c.Admin, err)
+		return err
 	}
 	if len(r.Decisions) == 0 {
-		return c.unknown(&r)
+		return c.unknown(r)
 	}
 	slices.Reverse(r.Decisions)
 	t := teller{width: widthOf(out), now: time.Now()}
@@ -89,6 +82,37 @@ func (c *explainCmd) explain(ctx context.Context, api *adminAPI, out io.Writer) 
 	}
 	_, err = io.WriteString(out, t.b.String())
 	return err
+}
+
+// within is the request's id in that of a completion: vLLM makes the one of the
+// other.
+func within(id string) (inner string, ok bool) {
+	for _, prefix := range []string{"chatcmpl-", "cmpl-", "resp_"} {
+		if inner, ok = strings.CutPrefix(id, prefix); ok && inner != "" {
+			return inner, true
+		}
+	}
+	return "", false
+}
+
+// ask has the router's decisions: those of an id, or the last.
+func (c *explainCmd) ask(ctx context.Context, api *adminAPI, id string) (*remembered, error) {
+	q := url.Values{}
+	if id != "" {
+		q.Set("request_id", id)
+	} else {
+		q.Set("n", fmt.Sprint(c.Last))
+		q.Set("candidates", "0")
+	}
+	_, answer, err := api.call(ctx, http.MethodGet, "/api/v1/decisions?"+q.Encode(), nil)
+	if err != nil {
+		return nil, api.unreached(err, "admin")
+	}
+	r := new(remembered)
+	if err := json.Unmarshal(answer, r); err != nil {
+		return nil, fmt.Errorf("%s: the answer is not what a router says: %w", c.Admin, err)
+	}
+	return r, nil
 }
 
 // widthOf is how many columns a terminal has; 0: it is none, and takes any.
@@ -112,6 +136,6 @@ func (c *explainCmd) unknown(r *remembered) error {
 	case c.RequestID == "":
 		return errors.New("the router has no decision at hand: try again")
 	}
-	return fmt.Errorf("no decision of a request %q: the router remembers its last %d, back to %s (%v ago); an id is as X-Request-Id of the answer has it, and a request that was refused before a decision (a bad key, rate_limited, a bad body) has none",
+	return fmt.Errorf("no decision of a request %q: the router remembers its last %d, back to %s (%v ago); an id is as X-Request-Id of the answer has it (of a WebSocket that passes through: of its handshake; of messages: request_id of an error, or the id in vLLM's chatcmpl-ID), and a request that was refused before a decision (a bad key, rate_limited, a bad body) has none",
 		c.RequestID, r.Kept, clock(*r.Oldest), time.Since(*r.Oldest).Round(time.Second))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fasthttp/websocket"
 
 	"penstock/scheduler/record"
 )
@@ -63,6 +66,78 @@ func TestARequestIsExplained(t *testing.T) {
 	_, err = explained(explainCmd{RequestID: "hello-1"}, r.urls()[0])
 	if err == nil || !strings.Contains(err.Error(), "is no admin port") {
 		t.Errorf("of the data port: %v", err)
+	}
+}
+
+// A tunnel has no tokens: what it was, how long and how it ended is told in their place.
+func TestAWebSocketThatPassesThroughIsExplained(t *testing.T) {
+	r := registering(t, "websocket: {paths: [/v1/echo]}\ninstances: [{url: '"+engines(t, 1)[0]+"', name: gpu-1}]")
+	until(t, "gpu-1", func() bool { i := r.sched.Named("gpu-1"); return i != nil && i.State().String() == "healthy" })
+	ws, _, err := websocket.DefaultDialer.Dial(strings.Replace(r.urls()[0], "http", "ws", 1)+"/v1/echo?model=m", http.Header{"X-Request-Id": {"call-1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	told := func(wants ...string) {
+		t.Helper()
+		out, err := explained(explainCmd{RequestID: "call-1"}, r.adminURL())
+		for _, want := range wants {
+			if err != nil || !regexp.MustCompile(want).MatchString(out) {
+				t.Errorf("%v: lacks %s:\n%s", err, want, out)
+			}
+		}
+	}
+	const begins = `^request call-1: a WebSocket that passes through, model "m"; no key\n`
+	told(begins, `try 1: gpu-1 got it`, `The WebSocket was opened after .* ms, and is open, for \ds so far\.`)
+	for range 3 {
+		if err := ws.WriteMessage(websocket.TextMessage, []byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := ws.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(4001, "mine"), time.Now().Add(patience))
+	until(t, "its end", func() bool { return r.sched.Named("gpu-1").Status().InFlight == 0 })
+	until(t, "the word of it", func() bool {
+		out, _ := explained(explainCmd{Last: 1}, r.adminURL())
+		return strings.Contains(out, " WebSocket 4001")
+	})
+	told(begins, `opened after .* ms, and was open for .*; 3 messages from the client and 3 to it had passed\. It ended with the close code 4001\.\n`)
+}
+
+func TestHowAWebSocketEndedIsTold(t *testing.T) {
+	f := func(want string, s record.Socket, later ...record.Decision) {
+		t.Helper()
+		d := record.Decision{Verdict: record.Picked, Instance: "a", Try: 1, Time: time.Now(), Socket: &s}
+		if text := accountOf(0, append([]record.Decision{d}, later...)...); !strings.Contains(text, want) || strings.Contains(text, "token was") {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+	f("opened after 3.0 ms, and was open for 2h46m40s; 1 message from the client and 0 to it had passed. It ended without a close (1006).\n", record.Socket{Opened: 3, Open: 1e7, In: 1, Code: 1006})
+	f("It ended with the close code 1001, the router's own.\n", record.Socket{Opened: 3, Open: 10, Code: 1001, Own: true})
+	f("the instance was lost before it had said anything.\n", record.Socket{Opened: 3}, record.Decision{Verdict: record.Picked, Try: 2})
+}
+
+// vLLM makes the id of a completion of the request's.
+func TestTheIDOfACompletionIsUnderstood(t *testing.T) {
+	r := registering(t, "instances: [{url: '"+engines(t, 1)[0]+"', name: gpu-1}]")
+	until(t, "gpu-1", func() bool { i := r.sched.Named("gpu-1"); return i != nil && i.State().String() == "healthy" })
+	resp, err := http.Post(r.urls()[0]+"/v1/chat/completions", "application/json", strings.NewReader(`{"model":"m","messages":[{"role":"user","content":"a"}],"max_tokens":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var body struct{ ID string }
+	if json.NewDecoder(resp.Body).Decode(&body) != nil || !strings.HasPrefix(body.ID, "chatcmpl-") {
+		t.Fatalf("the completion's id is %q", body.ID)
+	}
+	out, err := explained(explainCmd{RequestID: body.ID}, r.adminURL())
+	if want := "request " + resp.Header.Get("X-Request-Id") + ": "; err != nil || !strings.HasPrefix(out, want) {
+		t.Errorf("%v: got %s, want %s", err, out, want)
+	}
+	if _, err := explained(explainCmd{RequestID: "chatcmpl-nobody"}, r.adminURL()); err == nil || !strings.Contains(err.Error(), `"chatcmpl-nobody"`) || !strings.Contains(err.Error(), "request_id of an error") {
+		t.Errorf("got %v", err)
 	}
 }
 

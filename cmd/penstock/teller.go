@@ -67,7 +67,7 @@ func (t *teller) request(all []record.Decision) {
 		} else {
 			t.b.WriteByte('\n')
 		}
-		t.para(0, 2, text+askedOf(&all[0]))
+		t.para(0, 2, text+askedOf(all[:n]))
 		for i := range all[:n] {
 			t.b.WriteByte('\n')
 			t.decision(&all[i], all[i+1:n])
@@ -88,12 +88,15 @@ func begins(before, d *record.Decision) bool {
 	}
 	after := *d
 	after.Try++
-	return another(before, &after) || before.Verdict == record.Picked && !before.Unanswered
+	return another(before, &after) || before.Verdict == record.Picked && !before.Unanswered && before.Socket == nil
 }
 
 // askedOf is what was asked for. With a refusal alone, nothing was foretold.
-func askedOf(d *record.Decision) string {
+func askedOf(all []record.Decision) string {
+	d := &all[0]
 	switch {
+	case slices.ContainsFunc(all, func(d record.Decision) bool { return d.Socket != nil }):
+		return fmt.Sprintf("a WebSocket that passes through, model %s; %s", modelOf(d), whose(d))
 	case d.Verdict != record.Refused:
 		return asked(d)
 	case d.Max >= 0:
@@ -116,7 +119,7 @@ func (t *teller) decision(d *record.Decision, later []record.Decision) {
 	if d.Pending > 0 && d.Verdict != record.Hopeless {
 		held = fmt.Sprintf("It had been held for %s.", span(d.Pending))
 	}
-	for _, text := range []string{held, without(d), ending(d, later), compared(d), leftOut(d)} {
+	for _, text := range []string{held, without(d), t.ending(d, later), compared(d), leftOut(d)} {
 		if text != "" {
 			t.para(2, 0, text)
 		}
@@ -184,8 +187,11 @@ func isEven(d *record.Decision) bool {
 
 // ending compares what was predicted with what came. A try that failed is
 // followed by another, or by the refusal.
-func ending(d *record.Decision, later []record.Decision) string {
-	if d.Verdict != record.Picked || !d.Unanswered {
+func (t *teller) ending(d *record.Decision, later []record.Decision) string {
+	switch {
+	case d.Socket != nil:
+		return t.socket(d, later)
+	case d.Verdict != record.Picked || !d.Unanswered:
 		return outcome(d)
 	}
 	said := "Nothing was predicted"
@@ -199,6 +205,42 @@ func ending(d *record.Decision, later []record.Decision) string {
 		return said + "; none came: the router gave it up."
 	}
 	return said + "; none came: the try failed."
+}
+
+// socket says what became of a WebSocket that passes through.
+func (t *teller) socket(d *record.Decision, later []record.Decision) string {
+	s := d.Socket
+	opened := fmt.Sprintf("The WebSocket was opened after %s", span(s.Opened))
+	switch {
+	case len(later) > 0:
+		return opened + ", and the instance was lost before it had said anything."
+	case s.Code == 0:
+		at := d.Time.Add(time.Duration(float64(s.Opened) * float64(time.Millisecond)))
+		return fmt.Sprintf("%s, and is open, for %v so far.", opened, max(t.now.Sub(at), 0).Round(time.Second))
+	}
+	end := fmt.Sprintf("with the close code %d", s.Code)
+	switch {
+	case s.Own:
+		end += ", the router's own"
+	case s.Code == 1006:
+		end = "without a close (1006)"
+	}
+	return fmt.Sprintf("%s, and was open for %s; %s from the client and %d to it had passed. It ended %s.", opened, lasted(s.Open), messages(s.In), s.Out, end)
+}
+
+func messages(n int64) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return fmt.Sprintf("%d messages", n)
+}
+
+// lasted is a time that may be of days.
+func lasted(ms float32) string {
+	if ms < 60_000 {
+		return long(ms)
+	}
+	return (time.Duration(ms) * time.Millisecond).Round(time.Second).String()
 }
 
 // compared sets the choice beside the best of the others, who are sorted by cost.

@@ -67,6 +67,8 @@ type Decision struct {
 	Actual     float32 `json:"actual_ttft_ms,omitempty"`    // likewise; without stream, of the whole answer
 	Unanswered bool    `json:"unanswered,omitempty"`        // the try failed, the engine answered with an error, or the client left before
 
+	Socket *Socket `json:"websocket,omitempty"` // it passes through: it has no tokens
+
 	Considered int32       `json:"considered"`      // of them, the cheapest are kept
 	Full       int32       `json:"full,omitempty"`  // others, that take nothing now
 	Spare      int32       `json:"spare,omitempty"` // others, that are starting, suspect or returning
@@ -187,6 +189,9 @@ func (d *Decision) tidy() {
 		*s = clean(*s)
 	}
 	tidy(&d.Pending, &d.TTFT, &d.Actual)
+	if d.Socket != nil {
+		d.Socket.tidy()
+	}
 	for _, n := range d.counts() {
 		*n = max(*n, 0)
 	}

@@ -24,6 +24,8 @@ type Ring struct {
 type slot struct {
 	entry atomic.Pointer[Entry]
 	first atomic.Uint64 // the first byte of the answer: 24 bits of the decision's number, 40 of µs
+
+	socket atomic.Pointer[Socket] // of the request, if it became one; its seq says of which
 }
 
 // Entry is a decision that is being written. What belongs to the request is
@@ -157,9 +159,10 @@ func (r *Ring) copy(e *Entry) Decision {
 	if d.key > 0 && d.key < len(r.keys) {
 		d.Key = r.keys[d.key]
 	}
-	switch us := r.answered(d.Seq); us {
-	case 0:
-	case never:
+	d.Socket = r.socketOf(d.Seq)
+	switch us := r.answered(d.Seq); {
+	case us == 0, d.Socket != nil: // which has no tokens
+	case us == never:
 		d.Unanswered = true
 	default:
 		d.Actual = float32(us) / 1e3
