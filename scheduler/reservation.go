@@ -24,6 +24,7 @@ type Reservation struct {
 	odd      bool // its first byte teaches nothing
 	refused  bool // what it got is no answer
 	left     bool // the client did not wait for it
+	socket   bool // it is a WebSocket that passes through
 	wait     wait
 
 	fresh       int64   // prompt tokens to compute
@@ -101,6 +102,10 @@ func (r *Reservation) Forget() {
 // Opened says that the request became a WebSocket, of which nothing is learned:
 // what passes is nobody's answer. now is on the clock of Query.Now.
 func (r *Reservation) Opened(now int64) {
+	if r.inst != nil && !r.socket {
+		r.socket = true
+		r.inst.row.sockets.Add(1)
+	}
 	if r.seq != 0 {
 		r.sched.records.Opened(r.seq, time.Duration(now-r.at))
 	}
@@ -241,6 +246,9 @@ func (r *Reservation) End() {
 	}
 	if less := r.expected - r.produced; less > 0 {
 		r.sched.service.charge(r.key, -answerCost*less)
+	}
+	if r.socket {
+		i.row.sockets.Add(-1)
 	}
 	r.inst = nil
 	i.row.ended.Add(1)

@@ -24,6 +24,7 @@ type row struct {
 	movedAt atomic.Int64  // when an answer last went on, on the clock of Query.Now
 	bytesIn atomic.Uint64 // of answers
 	conns   atomic.Int64  // connections of the gateway's to it
+	sockets atomic.Int64  // of inFlight, WebSockets that pass through
 }
 
 // work is what our requests give the instance to compute and to keep.

@@ -23,6 +23,7 @@ type Status struct {
 	KVUsage          float64        // 0..1
 	KVCapacityTokens int
 	InFlight         int // ours
+	Sockets          int // of them, WebSockets that pass through
 	PrefillTokens    int // prompt tokens of ours that wait for their first token
 	Requests         uint64
 	Signals          []Signal
@@ -45,7 +46,7 @@ func (i *Instance) Status() Status {
 	state, reason, _ := i.standing()
 	s := Status{
 		State: state, Reason: reason, Engine: *i.kind.Load(),
-		Known: i.live() & (engine.HasRunning | engine.HasWaiting | engine.HasKVUsage), InFlight: int(i.row.inFlight.Load()), PrefillTokens: int(i.row.prefill.Load()), Requests: i.row.sent.Load(),
+		Known: i.live() & (engine.HasRunning | engine.HasWaiting | engine.HasKVUsage), InFlight: int(i.row.inFlight.Load()), Sockets: int(i.row.sockets.Load()), PrefillTokens: int(i.row.prefill.Load()), Requests: i.row.sent.Load(),
 	}
 	if s.Known.Has(engine.HasRunning) {
 		s.Running = int(i.said.running.Load())

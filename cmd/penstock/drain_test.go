@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fasthttp/websocket"
+
 	"penstock/bench/sim"
 )
 
@@ -111,4 +113,46 @@ func TestDrainSaysWhatIsWrong(t *testing.T) {
 	f(2, "need a URL such as", "gpu-1", "--scheduler", "127.0.0.1:8081")
 	f(1, "is no admin port", "gpu-1", "--scheduler", r.urls()[0])
 	f(1, "connection refused", "gpu-1", "--scheduler", "http://127.0.0.1:1")
+	f(1, "no router at http://127.0.0.1:1 ", "gpu-1", "--admin", "http://127.0.0.1:1")
+}
+
+// Each command calls the admin port by its own name, and understands the others'.
+func TestTheAdminPortHasOneNameEverywhere(t *testing.T) {
+	r := registering(t, "instances: [{url: 'http://127.0.0.1:9', name: gpu-1}]")
+	for _, flag := range []string{"--scheduler", "--admin"} {
+		if status, out, errs := command("drain", "gpu-1", flag, r.adminURL()); status != 0 {
+			t.Errorf("drain %s: %d %s%s", flag, status, out, errs)
+		}
+		if status, out, errs := command("explain", "--last", "1", flag, r.adminURL()); status != 1 || !strings.Contains(errs, "has decided nothing yet") {
+			t.Errorf("explain %s: %d %s%s", flag, status, out, errs)
+		}
+		if status, out, errs := command("register", flag, r.adminURL()); status != 2 || !strings.Contains(errs, "--instance: need the engine's URL") {
+			t.Errorf("register %s: %d %s%s", flag, status, out, errs)
+		}
+	}
+}
+
+func TestDrainSaysThatItWaitsForWebSockets(t *testing.T) {
+	r := registering(t, "websocket: {paths: [/v1/echo]}\ninstances: [{url: '"+engines(t, 1)[0]+"', name: gpu-1}]")
+	until(t, "gpu-1", func() bool { i := r.sched.Named("gpu-1"); return i != nil && i.State().String() == "healthy" })
+	dial := func() *websocket.Conn {
+		t.Helper()
+		ws, _, err := websocket.DefaultDialer.Dial(strings.Replace(r.urls()[0], "http", "ws", 1)+"/v1/echo", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ws.Close() })
+		return ws
+	}
+	one, two := dial(), dial()
+	out, stop, ended := draining(&drainCmd{Name: "gpu-1", Wait: true}, r.adminURL())
+	defer stop()
+	const begins = "gpu-1 drains; under way: 2 (2 WebSockets open)\nwaiting: 2 WebSockets open on gpu-1: each ends with its client or its engine, or once nothing has passed for websocket.idle_timeout\n"
+	until(t, "its beginning", func() bool { return out.String() == begins })
+	one.Close()
+	until(t, "the end of one", func() bool { return out.String() == begins+"gpu-1: under way: 1 (1 WebSocket open)\n" })
+	two.Close()
+	if err := receive(t, ended, "the end"); err != nil || !strings.HasSuffix(out.String(), "gpu-1: under way: 0\n") {
+		t.Errorf("%v, said %s", err, out)
+	}
 }

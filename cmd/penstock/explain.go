@@ -23,7 +23,7 @@ import (
 type explainCmd struct {
 	RequestID string `arg:"" optional:"" name:"request-id" help:"As X-Request-Id of the answer has it, or request_id of an error; or vLLM's own chatcmpl-…, which has it in it."`
 	Last      int    `placeholder:"N" help:"List the latest N decisions instead, in a line each. (none)"`
-	Admin     string `default:"http://127.0.0.1:8081" placeholder:"URL" help:"The router's admin port. (${default})"`
+	Admin     string `aliases:"scheduler" default:"http://127.0.0.1:8081" placeholder:"URL" help:"The router's admin port; --scheduler is the same. (${default})"`
 }
 
 // explainMost is the most decisions that are asked for, and listMost the bytes of

@@ -16,7 +16,7 @@ import (
 )
 
 type registerCmd struct {
-	Scheduler []string `required:"" sep:"none" placeholder:"URL" help:"The router's admin port, such as http://10.0.0.2:8081; repeat for more routers."`
+	Scheduler []string `required:"" sep:"none" aliases:"admin" placeholder:"URL" help:"The router's admin port, such as http://10.0.0.2:8081; repeat for more routers. --admin is the same."`
 	Instance  string   `placeholder:"URL" help:"The engine, as the router reaches it: http://10.0.0.11:8000."`
 	Name      string   `placeholder:"NAME" help:"What it is called in metrics and logs. (host:port)"`
 	Engine    string   `placeholder:"KIND" help:"Its engine, as in the configuration. (the router finds out)"`

@@ -24,6 +24,7 @@ type instance struct {
 	KVUsage  *float64 `json:"kv_usage"`
 	KVTokens int      `json:"kv_capacity_tokens"`
 	InFlight int      `json:"in_flight"`
+	Sockets  int      `json:"websockets"` // of in_flight, those that pass through
 	Pending  int      `json:"pending"`
 	Prefill  int      `json:"prefill_tokens_in_flight"`
 	TTFT     *float64 `json:"predicted_ttft_ms"` // of a usual prompt that came now; null: nothing was seen of it yet
@@ -95,7 +96,7 @@ func (s *Server) show(i *scheduler.Instance) instance {
 		Name: i.Name, URL: i.URL, Engine: string(st.Engine), Version: st.Version, Models: append([]string{}, st.Models...),
 		State: st.State.String(), Reason: st.Reason,
 		Running: known(&st, engine.HasRunning, st.Running), Waiting: known(&st, engine.HasWaiting, st.Waiting),
-		KVUsage: known(&st, engine.HasKVUsage, st.KVUsage), KVTokens: st.KVCapacityTokens, InFlight: st.InFlight, Pending: s.Gateway.PendingAt(i),
+		KVUsage: known(&st, engine.HasKVUsage, st.KVUsage), KVTokens: st.KVCapacityTokens, InFlight: st.InFlight, Sockets: st.Sockets, Pending: s.Gateway.PendingAt(i),
 		Prefill: st.PrefillTokens, Requests: st.Requests, Kernel: showKernel(i), Signals: make(map[string]signal, len(st.Signals)), Changes: []change{},
 	}
 	if ms := math.Round(s.Gateway.Foresee(i)*1e4) / 10; ms > 0 {
