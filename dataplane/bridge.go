@@ -134,7 +134,7 @@ func (b *bridge) end(code int, why string) {
 	b.g.sockets.remove(b)
 	b.g.sockets.leave(b.key)
 	if lingers { // for its answer
-		linger(b.conn)
+		linger(b.conn, mostUnread)
 	}
 	b.conn.Close()
 }
