@@ -64,7 +64,8 @@ func (c *client) upgrade() (again bool) {
 		return c.refuse(r)
 	}
 	b := newBridge(c)
-	ws, err := upgrader.Upgrade(hijacked{conn: &bridgeConn{Conn: c.conn, b: b}}, httpRequest(&q.head), nil)
+	b.pack = q.offersDeflate()
+	ws, err := upgrader.Upgrade(hijacked{conn: &bridgeConn{Conn: c.conn, b: b}}, httpRequest(&q.head, b.pack), http.Header{"X-Request-Id": {string(q.id)}})
 	if err != nil { // what can be wrong was looked for: the client has left
 		c.g.sockets.leave(q.keyIndex)
 		q.gone()
@@ -72,7 +73,7 @@ func (c *client) upgrade() (again bool) {
 	}
 	q.status = 101
 	c.deadline.Store(0)
-	b.ws, b.pack, c.bridge = ws, bytes.Contains(q.head.Get(http1.SecWebSocketExtensions), []byte("permessage-deflate")), b
+	b.ws, c.bridge = ws, b
 	return false
 }
 
@@ -142,12 +143,17 @@ var upgrader = websocket.Upgrader{
 	EnableCompression: true, Subprotocols: []string{bridgeProtocol}, CheckOrigin: func(*http.Request) bool { return true },
 }
 
-// httpRequest is a handshake as the library reads it.
-func httpRequest(head *http1.Request) *http.Request {
+// httpRequest is a handshake as the library reads it: it agrees on compression with
+// whoever offers any.
+func httpRequest(head *http1.Request, pack bool) *http.Request {
 	r := &http.Request{Method: "GET", Header: make(http.Header), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	for i := range head.Headers {
-		h := &head.Headers[i]
-		r.Header.Add(string(h.Name), string(h.Value))
+		if h := &head.Headers[i]; h.Kind != http1.SecWebSocketExtensions {
+			r.Header.Add(string(h.Name), string(h.Value))
+		}
+	}
+	if pack {
+		r.Header.Set("Sec-Websocket-Extensions", deflate)
 	}
 	return r
 }
