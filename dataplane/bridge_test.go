@@ -390,3 +390,34 @@ func TestEngineThatDiesIsRetriedUnseenOrTold(t *testing.T) {
 		w.fails(502, "instance_failed")
 	}
 }
+
+// The answer to a handshake has its id, as every other; each message has its own.
+func TestHandshakesAnswerHasItsRequestID(t *testing.T) {
+	seen := make(chan string, 2)
+	r := start(t, instances(newEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Header.Get("X-Request-Id")
+		streamer(w, r)
+	}).url, socketEngine(t, echo).url), nil)
+	r.well()
+	r.sched.Drain("b", true)
+	ids := map[string]bool{"mine": true}
+	p := r.dial()
+	p.send("GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nX-Request-Id: mine\r\n\r\n", chat)
+	if id := p.response().Header.Get("X-Request-Id"); id != "mine" {
+		t.Errorf("the handshake's id is %q", id)
+	}
+	for range 2 {
+		p.Write(frameOf(true, 1, true, []byte(ask)))
+		ids[<-seen] = true
+	}
+	if len(ids) != 3 || ids[""] {
+		t.Errorf("ids %v", ids)
+	}
+	r.sched.Drain("a", true)
+	r.sched.Drain("b", false)
+	p = r.dial()
+	p.send("GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", realtime)
+	if id := p.response().Header["X-Request-Id"]; len(id) != 1 || !validID([]byte(id[0])) {
+		t.Errorf("the ids of a handshake that passes through are %q", id)
+	}
+}
