@@ -421,3 +421,29 @@ func TestHandshakesAnswerHasItsRequestID(t *testing.T) {
 		t.Errorf("the ids of a handshake that passes through are %q", id)
 	}
 }
+
+// HTTP/1.0 knows no Upgrade, and one that Connection does not name is none (RFC 6455,
+// 4.1): the first was served, the second told that its path takes POST.
+func TestHandshakeIsOfHTTP11AndNamesTheUpgrade(t *testing.T) {
+	r := start(t, instances(socketEngine(t, echo).url), nil)
+	for _, path := range []string{chat, realtime} {
+		for head, word := range map[string]string{
+			"1.0\r\nHost: x\r\nConnection: Upgrade\r\n":             "HTTP/1.0",
+			"1.0\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\n": "HTTP/1.0",
+			"1.1\r\nHost: x\r\n":                                    "Connection: Upgrade",
+			"1.1\r\nHost: x\r\nConnection: keep-alive\r\n":          "Connection: Upgrade",
+		} {
+			p := r.dial()
+			p.send("GET %s HTTP/%sUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", path, head)
+			resp, body := p.whole()
+			expect(t, resp, body, 400, "invalid_request")
+			if !strings.Contains(body, word) {
+				t.Errorf("%q: %s", head, body)
+			}
+		}
+	}
+	p := r.dial() // an Upgrade that means nothing
+	p.send("GET /v1/models HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
+	resp, body := p.whole()
+	expect(t, resp, body, 200, "")
+}

@@ -22,9 +22,12 @@ const (
 	keyProtocol    = "bearer."
 )
 
-// upgrades says whether the request asks for a WebSocket.
+// upgrades says whether the request asks for a WebSocket, rightly or not. An Upgrade
+// that Connection does not name is no word of the client's (RFC 9110, 7.8), but who
+// sends a key means it.
 func (q *request) upgrades() bool {
-	return q.head.Get(http1.Upgrade) != nil && q.lists(http1.Upgrade, "websocket") && q.lists(http1.Connection, "upgrade")
+	return q.head.Get(http1.Upgrade) != nil && q.lists(http1.Upgrade, "websocket") &&
+		(q.lists(http1.Connection, "upgrade") || q.head.Get(http1.SecWebSocketKey) != nil)
 }
 
 // listed goes over what the headers of a kind list: a list may be cut over
@@ -88,6 +91,10 @@ func (c *client) admitSocket() *refusal {
 		return &refusal{status: 404, code: "route_not_found", reason: reasonNotFound, msg: "no WebSocket is served at this path: " + clip(q.head.Path) + " (served are /v1/chat/completions, /v1/completions, /v1/responses, /v1/realtime and websocket.paths)"}
 	case !q.head.Is("GET"):
 		return &refusal{status: 405, code: "method_not_allowed", reason: reasonBadRequest, allow: "GET, " + q.route.allowed(), msg: "a WebSocket begins with GET, not " + clip(q.head.Method)}
+	case q.head.Minor == 0:
+		return badRequest("", "a WebSocket begins with HTTP/1.1, not HTTP/1.0: a proxy before the router may have changed it")
+	case !q.lists(http1.Connection, "upgrade"):
+		return badRequest("", "a WebSocket's handshake has Connection: Upgrade: a proxy before the router may have dropped it")
 	case string(q.head.Get(http1.SecWebSocketVersion)) != "13":
 		return &refusal{status: 426, code: "upgrade_required", reason: reasonBadRequest, head: []byte("Sec-WebSocket-Version: 13\r\n"), msg: "WebSockets of version 13 are served, none of " + clip(q.head.Get(http1.SecWebSocketVersion))}
 	case !isChallenge(q.head.Get(http1.SecWebSocketKey)):
