@@ -42,6 +42,7 @@ type bridge struct {
 	ordered bool                // somebody answers the line
 	active  int                 // goroutines of messages
 	used    int64               // when there was last one, ns
+	wakes   int64               // when the reader looks, likewise
 	calls   sync.WaitGroup      // the same goroutines
 
 	// The reader's own, in ns: a byte from the client, the last ping, and when the

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"bytes"
 	"errors"
+	"math"
 	"net"
 	"net/url"
 	"strconv"
@@ -296,22 +297,27 @@ func (t *tunnel) hear() {
 func (t *tunnel) listen() {
 	b := getBuffer(minBuffer)
 	defer putBuffer(b)
-	asked := false
-	for t.arm() {
+	last, asked := t.g.now(), false // when it was last heard, or asked
+	for t.arm(last) {
 		n, err := t.conn.Read(b.b)
+		now := t.g.now()
 		switch {
 		case n > 0:
-			asked = false
+			last, asked = now, false
 			if !t.take(b.b[:n]) {
 				return
 			}
 		case t.parting.Load() != nil && isTimeout(err): // arm sees to it
-		case !isTimeout(err) || t.stop.Load() != stopNone || asked:
+		case !isTimeout(err) || t.stop.Load() != stopNone:
 			return
-		case t.idleTooLong():
+		case t.idleFor(now) >= t.idleLimit():
 			t.part(websocket.CloseGoingAway, "nothing has passed for long (websocket.idle_timeout)")
-		default:
-			asked = t.inject(controlFrame(opPing, nil)) // it listens, while a frame is under way
+		case now-last < int64(t.g.pingEvery): // something has passed since
+		case asked:
+			return
+		default: // it listens, while a frame is under way
+			asked = t.inject(controlFrame(opPing, nil))
+			last = t.g.now() // it may have taken long
 		}
 	}
 }
@@ -325,9 +331,6 @@ func (t *tunnel) take(p []byte) (more bool) {
 	t.far.say(p[:n])
 	t.note(data)
 	t.inward.Store(t.in.open)
-	if more && !data && t.idleTooLong() { // of pings and pongs alone it has no end
-		t.part(websocket.CloseGoingAway, "nothing has passed for long (websocket.idle_timeout)")
-	}
 	return more
 }
 
@@ -345,8 +348,9 @@ func (t *tunnel) follow(p []byte) (n int, data, more bool) {
 	return n, data, true
 }
 
-// arm bounds the next read by the next ping; false: the tunnel is to end.
-func (t *tunnel) arm() bool {
+// arm bounds the next read by what is next, a ping or the end of the idle time, for
+// one who was last heard, or asked, then; false: the tunnel is to end.
+func (t *tunnel) arm(last int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch bye := t.parting.Load(); {
@@ -357,15 +361,22 @@ func (t *tunnel) arm() bool {
 	case t.stop.Load() != stopNone:
 		return false
 	default:
-		t.conn.SetReadDeadline(time.Now().Add(t.g.pingEvery))
+		now := t.g.now()
+		wait := min(last+int64(t.g.pingEvery)-now, t.idleLimit()-t.idleFor(now))
+		t.conn.SetReadDeadline(time.Now().Add(time.Duration(wait)))
 	}
 	return true
 }
 
-// idleTooLong says whether nothing has passed for websocket.idle_timeout.
-func (t *tunnel) idleTooLong() bool {
-	limit := t.g.cfg.WebSocket.IdleTimeout
-	return limit > 0 && t.g.now()-t.moved.Load() >= int64(limit)
+// idleFor is how long nothing has passed, ns.
+func (t *tunnel) idleFor(now int64) int64 { return now - t.moved.Load() }
+
+// idleLimit is how long that may be.
+func (t *tunnel) idleLimit() int64 {
+	if limit := t.g.cfg.WebSocket.IdleTimeout; limit > 0 {
+		return int64(limit)
+	}
+	return math.MaxInt64
 }
 
 // inject sends a frame of the router's own, if no other is under way.

@@ -38,8 +38,7 @@ func (b *bridge) begin(run func()) {
 		run()
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.active--
-		b.used = b.g.now()
+		b.rested()
 	})
 }
 
