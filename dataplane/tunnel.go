@@ -100,7 +100,7 @@ func (q *request) nameModel() *refusal {
 // own, without what its list of protocols has for the router.
 func (q *request) appendUpgrade(dst []byte) []byte {
 	var protocols [][]byte
-	for p := range q.listed(http1.SecWebSocketProtocol) {
+	for p := range listed(q.head.Headers, http1.SecWebSocketProtocol) {
 		if _, isKey := cutKey(p); !isKey && len(p) > 0 && string(p) != bridgeProtocol {
 			protocols = append(protocols, p)
 		}
@@ -139,7 +139,7 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 			t.client.out = http1.AppendHeader(t.client.out, h.Name, h.Value)
 		}
 	}
-	if q := &t.req; a.head.Get(http1.SecWebSocketProtocol) == nil && q.lists(http1.SecWebSocketProtocol, bridgeProtocol) {
+	if q := &t.req; a.head.Get(http1.SecWebSocketProtocol) == nil && lists(q.head.Headers, http1.SecWebSocketProtocol, bridgeProtocol) {
 		// Who offers protocols gives up if none is agreed on; this one is ours to.
 		t.client.out = http1.AppendHeader(t.client.out, []byte("Sec-WebSocket-Protocol"), []byte(bridgeProtocol))
 	}
