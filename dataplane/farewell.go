@@ -38,6 +38,7 @@ func (t *tunnel) partNow(code int, why string) {
 func (t *tunnel) depart(up *engineConn, bye *farewell) outcome {
 	t.goodbye(bye.code, bye.why)
 	t.hearing.Wait()
+	t.far.replay.Wait() // all of it may have been said before the instance was there
 	linger(up.Conn, mostPassed)
 	return outcome{end: ended}
 }

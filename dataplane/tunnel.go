@@ -334,17 +334,23 @@ func (t *tunnel) take(p []byte) (more bool) {
 	return more
 }
 
-// follow says how much of what the client said goes on to the instance: where the
-// tunnel ends, no more than the rest of the frame under way.
+// follow says how much of what the client said goes on to the instance: no frame
+// that makes a message too large, and where the tunnel ends, no more than the rest
+// of the frame under way.
 func (t *tunnel) follow(p []byte) (n int, data, more bool) {
 	for n < len(p) {
-		if t.parting.Load() != nil && t.in.between() {
+		t.even = t.in.between()
+		if t.even && t.parting.Load() != nil {
 			return n, data, false
 		}
 		k, some := t.in.next(p[n:])
+		if t.in.size > uint64(t.g.cfg.Limits.BodyBytes) {
+			t.part(websocket.CloseMessageTooBig, "a message is larger than limits.body_bytes")
+			return n, data, false
+		}
 		n, data = n+k, data || some
-		t.even = t.in.between()
 	}
+	t.even = t.in.between()
 	return n, data, true
 }
 
