@@ -41,6 +41,7 @@ type tunnel struct {
 	even    bool                     // what the instance was given ends with a frame; hear's
 	hearing sync.WaitGroup
 	whole   bool // the request has gone its way, without a fault
+	counted bool // as an answer
 	ended   int  // the router's own close code; 0: it has not closed it
 }
 
@@ -118,6 +119,7 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 	case t.accepted == nil:
 		return t.client.open(now, a, piece)
 	default: // the client was promised another's: of HTTP it hears no more
+		t.req.status = 101
 		t.far.lose()
 		t.goodbye(websocket.CloseInternalServerErr, "the instance was lost, and the next answered the handshake with status "+strconv.Itoa(a.head.Status))
 		return errOtherTerms
@@ -197,6 +199,7 @@ func (t *tunnel) pump(up *engineConn, rest []byte) outcome {
 		}
 		if len(piece) > 0 {
 			t.far.spoke()
+			t.stays()
 			if err := t.deliver(piece); err != nil {
 				return outcome{end: left}
 			}
@@ -215,6 +218,15 @@ func (t *tunnel) pump(up *engineConn, rest []byte) outcome {
 		default:
 			return t.broke(err)
 		}
+	}
+}
+
+// stays counts the answer, once: that of the instance that has spoken, or of the
+// last.
+func (t *tunnel) stays() {
+	if !t.counted {
+		t.counted = true
+		t.g.account.firstByte(&t.req, t.g.now())
 	}
 }
 
@@ -456,6 +468,7 @@ func (t *tunnel) end() {
 	default:
 		code = 1006
 	}
+	t.stays()
 	t.g.sockets.closed(code)
 	t.g.sockets.over(t)
 	t.g.account.passing.Add(-1)

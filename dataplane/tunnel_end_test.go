@@ -247,3 +247,47 @@ func TestMessagesAsLargeAsTheyMayBePass(t *testing.T) {
 	}
 	w.hear(strings.Repeat("x", 4*most))
 }
+
+// Each 101 was counted as an answer, also those of instances that were replaced.
+func TestTunnelIsOneAnswerWhoeverGaveIt(t *testing.T) {
+	for _, second := range []int{101, 404} {
+		var n atomic.Int32
+		u := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+		serve := func(w http.ResponseWriter, r *http.Request) {
+			first := n.Add(1) == 1
+			if !first && second != 101 {
+				w.WriteHeader(second)
+				return
+			}
+			ws, err := u.Upgrade(w, r, nil)
+			if err != nil {
+				return
+			}
+			_, text, _ := ws.ReadMessage()
+			if !first {
+				ws.WriteMessage(websocket.TextMessage, text)
+				ws.ReadMessage()
+			}
+			dies(ws)
+		}
+		r := start(t, instances(newEngine(t, serve).url, newEngine(t, serve).url), nil)
+		w := r.talk(realtime, 0, nil)
+		w.say("hello")
+		if second == 101 {
+			w.hear("hello")
+			if got := r.metric("penstock_pending_seconds_count"); got != 1 {
+				t.Errorf("%v answers are counted", got)
+			}
+			w.Close()
+		}
+		for series, want := range map[string]float64{
+			`penstock_requests_total{route="/v1/realtime",code="101",key=""}`: 1,
+			`penstock_pending_seconds_count`:                                  1,
+		} {
+			r.until(series+" to be counted", func() bool { return r.metric(series) > 0 && r.metric("penstock_gateway_connections") == 0 })
+			if got := r.metric(series); got != want {
+				t.Errorf("%d: %s is %v, want %v", second, series, got, want)
+			}
+		}
+	}
+}

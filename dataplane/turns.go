@@ -14,7 +14,7 @@ func (b *bridge) enter(m *message) *refusal {
 		}
 		return nil
 	}
-	if b.running[string(m.id)] != nil {
+	if b.running[m.name] != nil {
 		return badRequest("id", "a request with this id is under way")
 	}
 	if most := b.g.cfg.WebSocket.Requests; len(b.running) >= most {
@@ -23,7 +23,7 @@ func (b *bridge) enter(m *message) *refusal {
 	if b.running == nil {
 		b.running = make(map[string]*message)
 	}
-	b.running[string(m.id)] = m
+	b.running[m.name] = m
 	b.begin(func() {
 		m.run()
 		b.leave(m)
@@ -71,8 +71,8 @@ func (b *bridge) leave(m *message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case m.id != nil && b.running[string(m.id)] == m:
-		delete(b.running, string(m.id))
+	case m.id != nil && b.running[m.name] == m:
+		delete(b.running, m.name)
 	case m.id == nil && len(b.line) > 0 && b.line[0] == m:
 		b.line[0] = nil
 		b.line = b.line[1:]
@@ -82,7 +82,7 @@ func (b *bridge) leave(m *message) {
 // cancel ends the request with the id of m.
 func (b *bridge) cancel(m *message) {
 	b.mu.Lock()
-	victim := b.running[string(m.id)]
+	victim := b.running[m.name]
 	b.mu.Unlock()
 	if victim == nil {
 		m.answer(badRequest("id", "no request with this id is under way"))
