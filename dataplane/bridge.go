@@ -100,8 +100,10 @@ func (b *bridge) run() {
 	if why := b.g.sockets.add(b); why != stopNone { // while the handshake was answered
 		b.interrupt(why)
 	}
-	code, why := websocket.CloseInternalServerErr, "the router failed"
-	defer func() { b.end(code, why) }()
+	code, why, lingers := websocket.CloseInternalServerErr, "the router failed", false
+	defer func() { b.close(lingers) }()
+	defer b.g.survive()
+	defer func() { lingers = b.end(code, why) }()
 	defer b.g.survive()
 	code, why = b.read()
 }
@@ -121,8 +123,9 @@ func (b *bridge) read() (code int, why string) {
 	return code, why
 }
 
-// end closes the connection once nothing is under way on it.
-func (b *bridge) end(code int, why string) {
+// end says goodbye once nothing is under way on the connection, and whether the
+// client may have a word to say to that.
+func (b *bridge) end(code int, why string) (lingers bool) {
 	left := uint32(stopLeft)
 	if b.stop.Load() == stopDrain {
 		left = stopDrain
@@ -131,10 +134,14 @@ func (b *bridge) end(code int, why string) {
 	b.hurry(code)
 	b.calls.Wait()
 	b.g.sockets.closed(code)
-	lingers := code != websocket.CloseAbnormalClosure && b.goodbye(code, why)
+	return code != websocket.CloseAbnormalClosure && b.goodbye(code, why)
+}
+
+// close gives the connection up.
+func (b *bridge) close(lingers bool) {
 	b.g.sockets.remove(b)
 	b.g.sockets.leave(b.key)
-	if lingers { // for its answer
+	if lingers {
 		linger(b.conn, mostUnread)
 	}
 	b.conn.Close()
@@ -187,6 +194,12 @@ func (b *bridge) ended(err error) (code int, why string) {
 func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
 	b.g.sockets.in.Inc()
 	m := newMessage(b)
+	ours := true
+	defer func() {
+		if ours { // whatever ends it
+			m.call.end()
+		}
+	}()
 	if kind == websocket.BinaryMessage {
 		if err := b.discard(r); err != nil {
 			return b.ended(err)
@@ -196,20 +209,20 @@ func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
 	}
 	switch err := m.read(r); {
 	case err == errNoRoom:
+		m.req.release(b.g)
 		if err := b.discard(r); err != nil {
 			return b.ended(err)
 		}
 		m.answer(refuseHeld)
 		return 0, ""
 	case err != nil:
-		m.call.end()
 		return b.ended(err)
 	}
 	if r := m.unwrap(); r != nil {
 		m.answer(r)
 		return 0, ""
 	}
-	if m.cancels {
+	if ours = false; m.cancels {
 		b.cancel(m)
 		return 0, ""
 	}

@@ -24,10 +24,7 @@ func (b *bridge) enter(m *message) *refusal {
 		b.running = make(map[string]*message)
 	}
 	b.running[m.name] = m
-	b.begin(func() {
-		m.run()
-		b.leave(m)
-	})
+	b.begin(func() { b.serve(m) })
 	return nil
 }
 
@@ -50,9 +47,22 @@ func (b *bridge) inOrder() {
 			return
 		}
 		m.req.arrived = max(m.req.arrived, turn) // as of what is pipelined over HTTP
-		m.run()
-		b.leave(m)
+		b.serve(m)
 	}
+}
+
+// serve answers m. A fault that is not its request's alone ends the connection.
+func (b *bridge) serve(m *message) {
+	defer b.leave(m)
+	whole := false
+	defer func() {
+		if !whole {
+			b.interrupt(stopLeft)
+		}
+	}()
+	defer b.g.survive()
+	m.run()
+	whole = true
 }
 
 // first is whose turn it is; nil: nobody's, and who comes next has to begin anew.
