@@ -32,6 +32,7 @@ type tunnel struct {
 	in  frames // what has come from the client; hear's
 
 	writing sync.Mutex // a frame to the client is whole before one of the router's own
+	torn    bool       // the client did not take all: behind it, nothing would be a frame; likewise
 	far     upstream
 	moved   atomic.Int64 // when something of a message last passed either way, ns
 	outward atomic.Bool  // something is on its way to the client, a message has begun
@@ -260,6 +261,7 @@ func (t *tunnel) deliver(p []byte) error {
 		p = p[:n]
 	}
 	_, err := t.conn.Write(p)
+	t.torn = err != nil
 	t.g.sockets.out.Add(uint64(t.out.messages - before))
 	t.note(data)
 	t.outward.Store(t.out.open)
@@ -401,7 +403,7 @@ func (t *tunnel) idleLimit() int64 {
 func (t *tunnel) inject(frame []byte) (sent bool) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
-	if !t.out.between() || t.out.closing {
+	if !t.out.between() || t.out.closing || t.torn {
 		return false
 	}
 	t.conn.SetWriteDeadline(time.Now().Add(lastWords))
@@ -463,7 +465,7 @@ func (t *tunnel) end() {
 	case code != 0:
 	case t.in.closing:
 		code = t.in.closeCode()
-	case t.out.closing:
+	case t.out.closing && !t.torn:
 		code = t.out.closeCode()
 	default:
 		code = 1006

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -152,4 +153,19 @@ func TestTunnelsOfAnInstanceThatDrainsLiveOn(t *testing.T) {
 	}
 	w.Close()
 	r.until("it to have nothing", func() bool { return r.sched.Named("a").Status().InFlight == 0 })
+}
+
+// A client that does not take all has half a frame: the close behind it was none, and
+// was counted as one.
+func TestNothingFollowsWhatAClientDidNotTake(t *testing.T) {
+	near, far := net.Pipe()
+	far.Close()
+	g := &Gateway{cfg: DefaultConfig(), start: time.Now()}
+	u := &tunnel{client: &client{call: call{g: g}, conn: near}}
+	if u.deliver(frameOf(true, 1, false, []byte("hello"))) == nil {
+		t.Fatal("it was taken")
+	}
+	if u.goodbye(1001, ""); u.ended != 0 {
+		t.Error("a close went out")
+	}
 }
