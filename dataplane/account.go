@@ -16,6 +16,7 @@ type account struct {
 	served []atomic.Uint64 // by route, key and code
 
 	current atomic.Int64 // requests inside
+	passing atomic.Int64 // of them, WebSockets that pass through by now
 	zero    chan struct{}
 	zeroMu  sync.Mutex
 
@@ -91,14 +92,8 @@ func (a *account) end(q *request) {
 	}
 }
 
-// pause takes a request out of those that a drain waits for, and resume back.
-func (a *account) pause() {
-	if a.current.Add(-1) == 0 {
-		a.wakeIdle()
-	}
-}
-
-func (a *account) resume() { a.current.Add(1) }
+// inside is how many requests there are but for WebSockets that pass through.
+func (a *account) inside() int64 { return max(a.current.Load()-a.passing.Load(), 0) }
 
 // settle counts the tokens and times of a request that got an answer.
 func (a *account) settle(q *request) {

@@ -6,7 +6,11 @@
 package dataplane
 
 import (
+	"io"
+	"net/http"
 	"testing"
+
+	"github.com/fasthttp/websocket"
 
 	"penstock/scheduler"
 )
@@ -50,5 +54,27 @@ func TestEventOverAWebSocketAllocatesNoMoreThanTheLibrary(t *testing.T) {
 	trip := messageListener(t, r.addr, next)
 	if n := testing.AllocsPerRun(1000, trip); n > 1 {
 		t.Errorf("%v allocations an event", n)
+	}
+}
+
+func TestFramesThatPassAllocateNothing(t *testing.T) {
+	r := start(t, roomy(instances(socketEngine(t, func(ws *websocket.Conn, _ *http.Request) {
+		io.Copy(ws.UnderlyingConn(), struct{ io.Reader }{ws.UnderlyingConn()})
+	}).url)), calm)
+	r.until("the engine to be known", func() bool { return r.sched.Instances()[0].State() == scheduler.Healthy })
+	c := r.talk(realtime, 0, nil).UnderlyingConn()
+	whole := append(frameOf(false, 1, true, make([]byte, 300)), frameOf(true, 0, true, nil)...)
+	back := make([]byte, len(whole))
+	trip := func() {
+		c.Write(whole)
+		if _, err := io.ReadFull(c, back); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		trip()
+	}
+	if n := testing.AllocsPerRun(1000, trip); n != 0 {
+		t.Errorf("%v allocations a message", n)
 	}
 }

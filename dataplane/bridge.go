@@ -42,6 +42,7 @@ type bridge struct {
 	ordered bool                // somebody answers the line
 	active  int                 // goroutines of messages
 	used    int64               // when there was last one, ns
+	wakes   int64               // when the reader looks, likewise
 	calls   sync.WaitGroup      // the same goroutines
 
 	// The reader's own, in ns: a byte from the client, the last ping, and when the
@@ -99,8 +100,10 @@ func (b *bridge) run() {
 	if why := b.g.sockets.add(b); why != stopNone { // while the handshake was answered
 		b.interrupt(why)
 	}
-	code, why := websocket.CloseInternalServerErr, "the router failed"
-	defer func() { b.end(code, why) }()
+	code, why, lingers := websocket.CloseInternalServerErr, "the router failed", false
+	defer func() { b.close(lingers) }()
+	defer b.g.survive()
+	defer func() { lingers = b.end(code, why) }()
 	defer b.g.survive()
 	code, why = b.read()
 }
@@ -120,8 +123,9 @@ func (b *bridge) read() (code int, why string) {
 	return code, why
 }
 
-// end closes the connection once nothing is under way on it.
-func (b *bridge) end(code int, why string) {
+// end says goodbye once nothing is under way on the connection, and whether the
+// client may have a word to say to that.
+func (b *bridge) end(code int, why string) (lingers bool) {
 	left := uint32(stopLeft)
 	if b.stop.Load() == stopDrain {
 		left = stopDrain
@@ -130,11 +134,15 @@ func (b *bridge) end(code int, why string) {
 	b.hurry(code)
 	b.calls.Wait()
 	b.g.sockets.bridges.closed(code)
-	lingers := code != websocket.CloseAbnormalClosure && b.goodbye(code, why)
+	return code != websocket.CloseAbnormalClosure && b.goodbye(code, why)
+}
+
+// close gives the connection up.
+func (b *bridge) close(lingers bool) {
 	b.g.sockets.remove(b)
 	b.g.sockets.leave(&b.g.sockets.bridges, b.key)
-	if lingers { // for its answer
-		linger(b.conn)
+	if lingers {
+		linger(b.conn, mostUnread)
 	}
 	b.conn.Close()
 }
@@ -186,6 +194,12 @@ func (b *bridge) ended(err error) (code int, why string) {
 func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
 	b.g.sockets.bridges.in.Inc()
 	m := newMessage(b)
+	ours := true
+	defer func() {
+		if ours { // whatever ends it
+			m.call.end()
+		}
+	}()
 	if kind == websocket.BinaryMessage {
 		if err := b.discard(r); err != nil {
 			return b.ended(err)
@@ -195,20 +209,20 @@ func (b *bridge) take(kind int, r io.Reader) (code int, why string) {
 	}
 	switch err := m.read(r); {
 	case err == errNoRoom:
+		m.req.release(b.g)
 		if err := b.discard(r); err != nil {
 			return b.ended(err)
 		}
 		m.answer(refuseHeld)
 		return 0, ""
 	case err != nil:
-		m.call.end()
 		return b.ended(err)
 	}
 	if r := m.unwrap(); r != nil {
 		m.answer(r)
 		return 0, ""
 	}
-	if m.cancels {
+	if ours = false; m.cancels {
 		b.cancel(m)
 		return 0, ""
 	}

@@ -76,36 +76,58 @@ func (w *bridgeConn) Read(p []byte) (int, error) {
 	}
 }
 
-// arm bounds the next read by the next ping; an error: the connection is to end.
+// arm bounds the next read by what is next, a ping, the end of a message's time or
+// of the connection's; an error: the connection is to end.
 func (b *bridge) arm() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now, wait, limit := b.g.now(), b.g.pingEvery, b.g.cfg.WebSocket.IdleTimeout
+	now, limit := b.g.now(), int64(b.g.cfg.WebSocket.IdleTimeout)
+	next := max(b.heard, b.asked) + int64(b.g.pingEvery)
 	switch {
 	case b.stop.Load() != stopNone:
 		return net.ErrClosed
 	case b.due > 0 && now >= b.due:
 		return errSlow
 	case b.due > 0:
-		wait = min(wait, time.Duration(b.due-now))
-	case limit > 0 && b.active == 0 && now-b.used >= int64(limit):
+		next = min(next, b.due)
+	case limit > 0 && b.active == 0 && now-b.used >= limit:
 		return errIdle
+	case limit > 0 && b.active == 0:
+		next = min(next, b.used+limit)
 	}
-	b.conn.SetReadDeadline(time.Now().Add(wait))
+	b.wake(now, next)
 	return nil
+}
+
+// wake bounds a read. With mu held.
+func (b *bridge) wake(now, at int64) {
+	b.wakes = at
+	b.conn.SetReadDeadline(time.Now().Add(time.Duration(at - now)))
+}
+
+// rested notes that a goroutine of a message is done: if it was the last, the idle
+// time begins, and may be over before the reader would look. With mu held.
+func (b *bridge) rested() {
+	b.active--
+	b.used = b.g.now()
+	limit := int64(b.g.cfg.WebSocket.IdleTimeout)
+	if limit > 0 && b.active == 0 && b.stop.Load() == stopNone && b.used+limit < b.wakes {
+		b.wake(b.used, b.used+limit)
+	}
 }
 
 // wonder asks a client that has been silent whether it is there, unless it was
 // asked in vain already.
 func (b *bridge) wonder(now int64) error {
 	if now-max(b.heard, b.asked) < int64(b.g.pingEvery) {
-		return nil // it is a message's time that is over
+		return nil // it is another time that is over
 	}
 	if b.heard < b.asked {
 		return errSilent
 	}
-	b.asked = now
-	return b.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(b.g.cfg.Limits.StallTimeout))
+	err := b.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(b.g.cfg.Limits.StallTimeout))
+	b.asked = b.g.now() // it may have taken long
+	return err
 }
 
 // interrupt ends the connection, whatever its goroutine is blocked in.

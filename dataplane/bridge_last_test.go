@@ -162,3 +162,21 @@ func TestKeyHasRoomOnceACancelledRequestIsTold(t *testing.T) {
 		}
 	}
 }
+
+// JSON has several ways to write a string: an id was another in each.
+func TestIDIsWhatItSaysHoweverItIsWritten(t *testing.T) {
+	e, came, release := gated(t)
+	defer close(release)
+	r := start(t, instances(e.url), nil)
+	w := r.talk("/v1/completions", 0, nil)
+	w.say(`{"id":"a/","request":` + ask + `}`)
+	<-came
+	w.say(`{"id":"\u0061/","request":` + ask + `}`)
+	if got := w.next(); !strings.HasPrefix(got, `{"id":"\u0061/","error":{`) || !strings.Contains(got, `"status":400`) {
+		t.Errorf("the same id: %s", got)
+	}
+	w.say(`{"id":"a\/","cancel":true}`)
+	if got := w.next(); !strings.HasPrefix(got, `{"id":"a/","error":{`) || !strings.Contains(got, `"code":"cancelled"`) {
+		t.Errorf("the cancelled: %s", got)
+	}
+}

@@ -393,3 +393,60 @@ func TestEngineThatDiesIsRetriedUnseenOrTold(t *testing.T) {
 		w.fails(502, "instance_failed")
 	}
 }
+
+// The answer to a handshake has its id, as every other; each message has its own.
+func TestHandshakesAnswerHasItsRequestID(t *testing.T) {
+	seen := make(chan string, 2)
+	r := start(t, instances(newEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Header.Get("X-Request-Id")
+		streamer(w, r)
+	}).url, socketEngine(t, echo).url), nil)
+	r.well()
+	r.sched.Drain("b", true)
+	ids := map[string]bool{"mine": true}
+	p := r.dial()
+	p.send("GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nX-Request-Id: mine\r\n\r\n", chat)
+	if id := p.response().Header.Get("X-Request-Id"); id != "mine" {
+		t.Errorf("the handshake's id is %q", id)
+	}
+	for range 2 {
+		p.Write(frameOf(true, 1, true, []byte(ask)))
+		ids[<-seen] = true
+	}
+	if len(ids) != 3 || ids[""] {
+		t.Errorf("ids %v", ids)
+	}
+	r.sched.Drain("a", true)
+	r.sched.Drain("b", false)
+	p = r.dial()
+	p.send("GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", realtime)
+	if id := p.response().Header["X-Request-Id"]; len(id) != 1 || !validID([]byte(id[0])) {
+		t.Errorf("the ids of a handshake that passes through are %q", id)
+	}
+}
+
+// HTTP/1.0 knows no Upgrade, and one that Connection does not name is none (RFC 6455,
+// 4.1): the first was served, the second told that its path takes POST.
+func TestHandshakeIsOfHTTP11AndNamesTheUpgrade(t *testing.T) {
+	r := start(t, instances(socketEngine(t, echo).url), nil)
+	for _, path := range []string{chat, realtime} {
+		for head, word := range map[string]string{
+			"1.0\r\nHost: x\r\nConnection: Upgrade\r\n":             "HTTP/1.0",
+			"1.0\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\n": "HTTP/1.0",
+			"1.1\r\nHost: x\r\n":                                    "Connection: Upgrade",
+			"1.1\r\nHost: x\r\nConnection: keep-alive\r\n":          "Connection: Upgrade",
+		} {
+			p := r.dial()
+			p.send("GET %s HTTP/%sUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", path, head)
+			resp, body := p.whole()
+			expect(t, resp, body, 400, "invalid_request")
+			if !strings.Contains(body, word) {
+				t.Errorf("%q: %s", head, body)
+			}
+		}
+	}
+	p := r.dial() // an Upgrade that means nothing
+	p.send("GET /v1/models HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
+	resp, body := p.whole()
+	expect(t, resp, body, 200, "")
+}

@@ -18,8 +18,15 @@ type client struct {
 	bridge *bridge // has the connection by now: it is a WebSocket
 
 	bye     bool // the answer said that the connection ends with it
-	lingers bool // it does, and bytes of the request may still be on their way
+	lingers int  // it does, and so many bytes may still be on their way
 }
+
+// How much is read of who may still be speaking, at most: the body of a request, or
+// what passes through a WebSocket.
+const (
+	mostUnread = 256 << 10
+	mostPassed = 1 << 30
+)
 
 // lastWords is how long a client has to take what it is told at the end.
 const lastWords = time.Second
@@ -77,7 +84,9 @@ func (c *client) tell(r *refusal) (again bool) {
 	if err := c.write(c.out); err != nil {
 		return false
 	}
-	c.lingers = !keep
+	if !keep {
+		c.lingers = mostUnread
+	}
 	return keep
 }
 
@@ -122,8 +131,8 @@ func (c *client) interrupted(why uint32) {
 // finish gives everything back, also what a panic left.
 func (c *client) finish() {
 	c.end()
-	if c.lingers {
-		linger(c.conn)
+	if c.lingers > 0 {
+		linger(c.conn, c.lingers)
 	}
 	c.g.watch.remove(c.fd)
 	if c.bridge == nil {
@@ -137,8 +146,7 @@ func (c *client) finish() {
 
 // linger lets the client read the last answer before the socket is closed:
 // closing with unread bytes sends RST, which can overtake the answer.
-func linger(conn net.Conn) {
-	const most = 256 << 10
+func linger(conn net.Conn, most int) {
 	if hc, ok := conn.(interface{ CloseWrite() error }); !ok || hc.CloseWrite() != nil {
 		return
 	}

@@ -37,7 +37,7 @@ func (g *Gateway) Collect(w *telemetry.Writer) {
 		w.Family(name, "counter", help)
 		w.Int(name, int64(v))
 	}
-	gauge("penstock_gateway_requests", "Requests inside the gateway now, held ones included.", a.current.Load())
+	gauge("penstock_gateway_requests", "Requests inside the gateway now, held ones included.", a.inside())
 	gauge("penstock_gateway_pending", "Requests held now because every instance is full.", g.holder.held.Load())
 	gauge("penstock_gateway_connections", "Client connections open now.", g.connected.Load())
 	counter("penstock_gateway_connections_rejected_total", "Client connections closed at once because as many as may be were open.", a.turnedAway.Load())

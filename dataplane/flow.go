@@ -156,12 +156,17 @@ func (f *flow) head() error {
 			f.grow()
 			return nil
 		}
-		if a.head.Status >= 200 || a.head.Status == 101 && f.t.req.tunnel != nil {
+		if a.head.Status == 101 {
+			if err := f.t.req.accepts(&a.head); err != nil {
+				return err
+			}
+		}
+		if a.head.Status >= 200 || a.head.Status == 101 {
 			a.frame()
 			f.headed, f.unsent, f.pos = true, n, n
 			return nil
 		}
-		if f.interim++; a.head.Status == 101 || f.interim > mostInterim {
+		if f.interim++; f.interim > mostInterim {
 			return errInterim
 		}
 		f.w = copy(f.in.b, f.in.b[n:f.w])

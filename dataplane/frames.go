@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"strings"
 
 	"penstock/dataplane/partial"
@@ -19,7 +20,9 @@ type frames struct {
 	opcode byte
 	fin    bool
 
-	messages int // that have ended
+	messages int    // that have ended
+	open     bool   // one has begun and not ended
+	size     uint64 // of its payload, or the last's, as far as its frames' heads say
 	closing  bool
 	code     [2]byte // of the close, unmasked
 	coded    int
@@ -30,31 +33,43 @@ const (
 	opPing  = 9
 )
 
-// feed goes over what passes.
-func (f *frames) feed(p []byte) {
+// feed goes over what passes, and says whether any of it was a message's.
+func (f *frames) feed(p []byte) (data bool) {
 	for len(p) > 0 {
+		n, some := f.next(p)
+		data = data || some
+		p = p[n:]
+	}
+	return data
+}
+
+// next goes over what passes up to the end of a frame, and says how much that is.
+func (f *frames) next(p []byte) (n int, data bool) {
+	for n < len(p) {
 		if f.left > 0 {
-			n := uint64(len(p))
-			if n > f.left {
-				n = f.left
+			k := int(min(uint64(len(p)-n), f.left))
+			f.payload(p[n : n+k])
+			f.left -= uint64(k)
+			n += k
+		} else {
+			f.head[f.have] = p[n]
+			f.have++
+			n++
+			if f.have == 2 {
+				f.begin()
 			}
-			f.payload(p[:n])
-			if f.left -= n; f.left == 0 {
-				f.over()
+			if f.have < 2 || f.have < f.need {
+				continue
 			}
-			p = p[n:]
-			continue
-		}
-		f.head[f.have] = p[0]
-		f.have++
-		p = p[1:]
-		if f.have == 2 {
-			f.begin()
-		}
-		if f.have >= 2 && f.have == f.need {
 			f.ready()
 		}
+		data = data || f.opcode < opClose
+		if f.left == 0 {
+			f.over()
+			return n, data
+		}
 	}
+	return n, data
 }
 
 // begin reads how long the head is.
@@ -82,8 +97,19 @@ func (f *frames) ready() {
 	default:
 		f.left = uint64(n)
 	}
-	if f.left == 0 {
-		f.over()
+	if f.opcode < opClose {
+		f.grow()
+	}
+}
+
+// grow counts the frame's payload as its message's.
+func (f *frames) grow() {
+	const none = 1 << 63 // no frame is that long: it is garbage, which the end will refuse
+	if f.opcode != 0 || !f.open {
+		f.size = 0
+	}
+	if f.open = true; f.left < none {
+		f.size = min(f.size+f.left, none)
 	}
 }
 
@@ -109,6 +135,7 @@ func (f *frames) over() {
 	case f.opcode == opClose:
 		f.closing = true
 	case f.opcode < opClose && f.fin:
+		f.open = false
 		f.messages++
 	}
 	f.have, f.need = 0, 0
@@ -140,4 +167,15 @@ func closeFrame(code int, why string) []byte {
 		why = why[:n]
 	}
 	return controlFrame(opClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), why...))
+}
+
+// masked is a frame of controlFrame's as a client has to send it.
+func masked(frame []byte) []byte {
+	var key [4]byte
+	binary.NativeEndian.PutUint32(key[:], rand.Uint32())
+	out := append([]byte{frame[0], 0x80 | frame[1]}, key[:]...)
+	for i, c := range frame[2:] {
+		out = append(out, c^key[i%4])
+	}
+	return out
 }

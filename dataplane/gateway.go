@@ -41,6 +41,7 @@ type Gateway struct {
 	held      budget
 	sockets   sockets
 	pingEvery time.Duration
+	quietFor  time.Duration
 	owners    *owners
 
 	maxClients int
@@ -62,13 +63,13 @@ func New(cfg Config, s *scheduler.Scheduler, log *slog.Logger) (*Gateway, error)
 		return nil, err
 	}
 	g := &Gateway{
-		pingEvery: pingEvery,
-		cfg:       cfg, sched: s, log: log, start: time.Now(), created: time.Now().Unix(),
+		pingEvery: pingEvery, quietFor: quietFor,
+		cfg: cfg, sched: s, log: log, start: time.Now(), created: time.Now().Unix(),
 		routes: newRoutes(&cfg), keys: newKeyring(cfg.Auth.Keys), limiters: newLimiters(cfg.Auth.Keys), densities: make([]density, len(cfg.Auth.Keys)+1), watch: w,
 		held: budget{limit: cfg.Limits.HeldBytes}, owners: newOwners(), maxClients: mostClients(cfg.Limits.Connections), ready: make(chan struct{}),
 	}
 	g.mover = copyMover{g}
-	g.sockets = sockets{open: make(map[*bridge]struct{}), ofKey: make([]int, len(cfg.Auth.Keys)+1)}
+	g.sockets = sockets{open: make(map[*bridge]struct{}), passing: make(map[*tunnel]struct{}), ofKey: make([]int, len(cfg.Auth.Keys)+1)}
 	g.account.init(g.routes.all, cfg.Auth.Keys)
 	g.stations = newStations(g.newStation)
 	g.holder = &holder{sched: s, log: log, stations: g.stations.all, max: int64(cfg.Queue.MaxSize), line: scheduler.NewLine[*waiter](s)}

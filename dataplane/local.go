@@ -84,6 +84,8 @@ func (c *client) answerJSON(b []byte) (again bool) {
 	if !head {
 		c.out = append(c.out, b...)
 	}
-	c.lingers = !keep && q.unread != 0
+	if !keep && q.unread != 0 {
+		c.lingers = mostUnread
+	}
 	return c.write(c.out) == nil && keep
 }

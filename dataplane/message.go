@@ -15,8 +15,9 @@ import (
 // piece; [DONE] last, or an error.
 type message struct {
 	call
-	b  *bridge
-	id []byte // in JSON, as the client wrote it; nil: none
+	b    *bridge
+	id   []byte // in JSON, as the client wrote it; nil: none
+	name string // what that says: it may be written in several ways
 
 	cancels   bool        // it is no request, but the end of one
 	cancelled atomic.Bool // by the client
@@ -85,11 +86,10 @@ func (m *message) unwrap() *refusal {
 		return badRequest("", "the envelope is not what it should be: "+err.Error())
 	}
 	const most = 128
-	var text string
 	if e.ID == nil && e.Cancel {
 		return badRequest("id", "only a request with an id can be cancelled, by that; the others end with the connection")
 	}
-	if json.Unmarshal(e.ID, &text) != nil || text == "" || len(e.ID) > most {
+	if json.Unmarshal(e.ID, &m.name) != nil || m.name == "" || len(e.ID) > most {
 		return badRequest("id", `"id" has to be a string of 1 to 126 characters`)
 	}
 	m.id = e.ID
@@ -232,6 +232,7 @@ func (m *message) send(text []byte) error {
 // The transport of an engine's answer.
 
 func (m *message) open(now int64, a *answer, piece []byte) error {
+	m.g.account.firstByte(&m.req, now)
 	m.failed = a.head.Status >= 300
 	m.req.release(m.g)
 	if a.head.EventStream {

@@ -50,7 +50,6 @@ func (c *call) begin(now int64, a *answer, piece []byte) error {
 	}
 	q.hasBegun(now)
 	q.decision.Reservation.Moved(len(piece), now)
-	c.g.account.firstByte(q, now)
 	return c.to.open(now, a, piece)
 }
 
@@ -79,6 +78,7 @@ func (c *call) relay(now int64, a *answer, piece []byte) error {
 // open sends the head with the first piece.
 func (c *client) open(now int64, a *answer, piece []byte) error {
 	q := &c.req
+	c.g.account.firstByte(q, now)
 	c.bye = !q.head.KeepAlive || c.g.Draining() || a.mode == framedClose || a.mode == framedChunked && q.minor() == 0
 	c.out = c.appendAnswer(c.out[:0], a)
 	c.settleWith(a)

@@ -12,10 +12,11 @@ import (
 
 // sockets are the WebSockets that are open.
 type sockets struct {
-	mu    sync.Mutex
-	open  map[*bridge]struct{}
-	why   uint32 // all have to end, who comes now too
-	ofKey []int  // by keyIndex
+	mu      sync.Mutex
+	open    map[*bridge]struct{}
+	passing map[*tunnel]struct{}
+	why     uint32 // all have to end, who comes now too
+	ofKey   []int  // by keyIndex
 
 	bridges, tunnels traffic
 }
@@ -93,6 +94,31 @@ func (s *sockets) idle() (list []*bridge) {
 	for b := range s.open {
 		if b.idle() {
 			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// pass counts a tunnel as open, until it is over.
+func (s *sockets) pass(t *tunnel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passing[t] = struct{}{}
+}
+
+func (s *sockets) over(t *tunnel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.passing, t)
+}
+
+// quiet returns the tunnels through which nothing passes.
+func (s *sockets) quiet() (list []*tunnel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := range s.passing {
+		if t.quiet() {
+			list = append(list, t)
 		}
 	}
 	return list

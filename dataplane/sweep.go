@@ -116,6 +116,9 @@ func (g *Gateway) sweep(stop <-chan struct{}) {
 				for _, b := range g.sockets.idle() {
 					b.interrupt(stopDrain)
 				}
+				for _, t := range g.sockets.quiet() {
+					t.interrupt(stopDrain)
+				}
 			}
 			g.holder.freed()
 			g.account.rotate(now)

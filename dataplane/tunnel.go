@@ -3,6 +3,7 @@ package dataplane
 import (
 	"bytes"
 	"errors"
+	"math"
 	"net"
 	"net/url"
 	"strconv"
@@ -32,12 +33,18 @@ type tunnel struct {
 	in  frames // what has come from the client; hear's
 
 	writing sync.Mutex // a frame to the client is whole before one of the router's own
+	torn    bool       // the client did not take all: behind it, nothing would be a frame; likewise
 	far     upstream
-	moved   atomic.Int64 // when a message last passed either way, ns
-	idled   bool         // it ends because nothing passed; hear's
+	moved   atomic.Int64 // when something of a message last passed either way, ns
+	outward atomic.Bool  // something is on its way to the client, a message has begun
+	inward  atomic.Bool  // likewise to the instance
 
+	parting atomic.Pointer[farewell] // it ends; set once, under mu
+	even    bool                     // what the instance was given ends with a frame; hear's
 	hearing sync.WaitGroup
-	ended   int // the router's own close code; 0: it has not closed it
+	whole   bool // the request has gone its way, without a fault
+	counted bool // as an answer
+	ended   int  // the router's own close code; 0: it has not closed it
 }
 
 // passThrough gives the handshake to an instance and moves frames.
@@ -63,8 +70,9 @@ func (c *client) passThrough() (again bool) {
 		return c.refuse(r)
 	}
 	q.fields.MaxTokens, q.fields.Stream, q.fields.Media = -1, true, true
+	defer t.end()
 	c.forward()
-	t.end()
+	t.whole = true
 	return false
 }
 
@@ -95,7 +103,7 @@ func (q *request) nameModel() *refusal {
 // own, without what its list of protocols has for the router.
 func (q *request) appendUpgrade(dst []byte) []byte {
 	var protocols [][]byte
-	for p := range q.listed(http1.SecWebSocketProtocol) {
+	for p := range listed(q.head.Headers, http1.SecWebSocketProtocol) {
 		if _, isKey := cutKey(p); !isKey && len(p) > 0 && string(p) != bridgeProtocol {
 			protocols = append(protocols, p)
 		}
@@ -113,6 +121,7 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 	case t.accepted == nil:
 		return t.client.open(now, a, piece)
 	default: // the client was promised another's: of HTTP it hears no more
+		t.req.status = 101
 		t.far.lose()
 		t.goodbye(websocket.CloseInternalServerErr, "the instance was lost, and the next answered the handshake with status "+strconv.Itoa(a.head.Status))
 		return errOtherTerms
@@ -126,9 +135,7 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 		t.far.lose()
 		return errOtherTerms
 	}
-	t.mu.Lock()
-	t.accepted = promised
-	t.mu.Unlock()
+	t.accept(promised)
 	t.client.out = append(t.client.out[:0], "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"...)
 	for i := range a.head.Headers {
 		h := &a.head.Headers[i]
@@ -136,7 +143,7 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 			t.client.out = http1.AppendHeader(t.client.out, h.Name, h.Value)
 		}
 	}
-	if q := &t.req; a.head.Get(http1.SecWebSocketProtocol) == nil && q.lists(http1.SecWebSocketProtocol, bridgeProtocol) {
+	if q := &t.req; a.head.Get(http1.SecWebSocketProtocol) == nil && lists(q.head.Headers, http1.SecWebSocketProtocol, bridgeProtocol) {
 		// Who offers protocols gives up if none is agreed on; this one is ours to.
 		t.client.out = http1.AppendHeader(t.client.out, []byte("Sec-WebSocket-Protocol"), []byte(bridgeProtocol))
 	}
@@ -149,9 +156,20 @@ func (t *tunnel) open(now int64, a *answer, piece []byte) error {
 	// Its end is read, with all that comes before it.
 	t.g.watch.remove(t.fd)
 	t.deadline.Store(0)
-	t.g.account.pause() // a drain does not wait for it
 	t.hearing.Go(t.hear)
 	return nil
+}
+
+// accept makes the client's connection a WebSocket's.
+func (t *tunnel) accept(promised []byte) {
+	t.moved.Store(t.g.now())
+	t.g.account.passing.Add(1)
+	t.g.sockets.pass(t)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.accepted = promised; t.stop.Load() == stopDrain {
+		t.partNow(websocket.CloseGoingAway, refuseDraining.msg)
+	}
 }
 
 var errOtherTerms = errors.New("another instance agreed on other protocols")
@@ -170,54 +188,84 @@ func (t *tunnel) through(up *engineConn, rest []byte, out outcome) outcome {
 // pump moves what the instance says until either end has ended, and says how it
 // went: failed before the instance has said anything, another may take its place.
 func (t *tunnel) pump(up *engineConn, rest []byte) outcome {
+	defer up.close() // whatever fails in here
 	t.far.attach(up.Conn)
 	defer t.far.detach(up.Conn)
-	t.note(true)
+	t.moved.Store(t.g.now())
 	b := getBuffer(minBuffer)
 	defer putBuffer(b)
 	for piece := rest; ; {
+		bye := t.parting.Load()
+		if bye != nil && (t.out.between() || bye.late()) {
+			return t.depart(up, bye)
+		}
 		if len(piece) > 0 {
 			t.far.spoke()
+			t.stays()
 			if err := t.deliver(piece); err != nil {
 				return outcome{end: left}
 			}
+			piece = nil
+			continue
 		}
 		if t.out.closing && t.far.hasLeft() {
 			return outcome{end: ended}
 		}
 		n, err := up.Conn.Read(b.b)
 		piece = b.b[:n]
-		if n > 0 || err == nil {
-			continue
+		switch bye = t.parting.Load(); {
+		case n > 0 || err == nil:
+		case bye != nil && isTimeout(err): // whoever said so woke us
+			up.Conn.SetReadDeadline(bye.until)
+		default:
+			return t.broke(err)
 		}
-		switch {
-		case t.stop.Load() != stopNone, t.far.hasLeft(), t.out.closing:
-			return outcome{end: ended}
-		case !t.far.hasAnswered():
-			out := broke(err, false)
-			if t.far.isLost() {
-				out.end = cut
-			}
-			return out
-		}
-		out := broke(err, false)
-		out.end = cut
-		return out
 	}
 }
 
-// deliver writes to the client what the instance said.
+// stays counts the answer, once: that of the instance that has spoken, or of the
+// last.
+func (t *tunnel) stays() {
+	if !t.counted {
+		t.counted = true
+		t.g.account.firstByte(&t.req, t.g.now())
+	}
+}
+
+// broke says how a try ended whose instance says no more.
+func (t *tunnel) broke(err error) outcome {
+	out := broke(err, false)
+	switch {
+	case t.parting.Load() != nil, t.stop.Load() != stopNone, t.far.hasLeft(), t.out.closing:
+		return outcome{end: ended}
+	case t.far.hasAnswered(), t.far.isLost():
+		out.end = cut
+	}
+	return out
+}
+
+// deliver writes to the client what the instance said: where the tunnel ends, no
+// more than the rest of the frame under way.
 func (t *tunnel) deliver(p []byte) error {
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	if !t.mayWrite() {
 		return net.ErrClosed
 	}
-	before := t.out.messages
-	t.out.feed(p)
+	t.outward.Store(true)
+	before, data := t.out.messages, false
+	if t.parting.Load() == nil {
+		data = t.out.feed(p)
+	} else {
+		n := 0
+		n, data = t.out.next(p)
+		p = p[:n]
+	}
 	_, err := t.conn.Write(p)
+	t.torn = err != nil
 	t.g.sockets.tunnels.out.Add(uint64(t.out.messages - before))
-	t.note(t.out.messages > before || !t.out.between())
+	t.note(data)
+	t.outward.Store(t.out.open)
 	return err
 }
 
@@ -225,73 +273,138 @@ func (t *tunnel) deliver(p []byte) error {
 func (t *tunnel) mayWrite() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.stop.Load() == stopNone { // else lastWords is what there is
+	parts := t.parting.Load() != nil
+	if t.stop.Load() == stopNone && !parts { // else lastWords is what there is
 		t.conn.SetWriteDeadline(time.Now().Add(t.g.cfg.Limits.StallTimeout))
 	}
-	return t.stop.Load() != stopLeft
+	return t.stop.Load() != stopLeft || parts
 }
 
 // note takes in whether what has passed is a sign of use: pings and pongs are not.
-func (t *tunnel) note(used bool) {
-	if used {
+func (t *tunnel) note(data bool) {
+	if data {
 		t.moved.Store(t.g.now())
 	}
 }
 
-// hear moves what the client says, and asks a silent one whether it is there. Who
-// has left ends the request, also while another instance is to take over.
+// hear moves what the client says. Who has left ends the request, also while
+// another instance is to take over.
 func (t *tunnel) hear() {
 	defer t.interrupt(stopLeft)
 	defer t.far.leave()
 	defer t.g.survive()
+	whole := false
+	defer func() {
+		if !whole {
+			t.part(websocket.CloseInternalServerErr, refuseInternal.msg)
+		}
+	}()
+	t.even = true
+	t.listen()
+	if bye := t.parting.Load(); bye != nil && t.even && !t.in.closing {
+		t.far.say(masked(closeFrame(bye.code, bye.why)))
+	}
+	whole = true
+}
+
+// listen reads until there is nothing more to be heard, and asks a silent client
+// whether it is there.
+func (t *tunnel) listen() {
 	b := getBuffer(minBuffer)
 	defer putBuffer(b)
-	asked := false
-	for t.arm() {
+	last, asked := t.g.now(), false // when it was last heard, or asked
+	for t.arm(last) {
 		n, err := t.conn.Read(b.b)
-		if n > 0 {
-			asked = false
-			before := t.in.messages
-			t.in.feed(b.b[:n])
-			t.g.sockets.tunnels.in.Add(uint64(t.in.messages - before))
-			used := t.in.messages > before || !t.in.between()
-			t.note(used)
-			t.far.say(b.b[:n])
-			if !used && t.idleTooLong() { // of pings and pongs alone it has no end
+		now := t.g.now()
+		switch {
+		case n > 0:
+			last, asked = now, false
+			if !t.take(b.b[:n]) {
 				return
 			}
-			continue
-		}
-		if !isTimeout(err) || t.stop.Load() != stopNone || asked || t.idleTooLong() {
+		case t.parting.Load() != nil && isTimeout(err): // arm sees to it
+		case !isTimeout(err) || t.stop.Load() != stopNone:
 			return
+		case t.idleFor(now) >= t.idleLimit():
+			t.part(websocket.CloseGoingAway, "nothing has passed for long (websocket.idle_timeout)")
+		case now-last < int64(t.g.pingEvery): // something has passed since
+		case asked:
+			return
+		default: // it listens, while a frame is under way
+			asked = t.inject(controlFrame(opPing, nil))
+			last = t.g.now() // it may have taken long
 		}
-		asked = t.inject(controlFrame(opPing, nil)) // it listens, while a frame is under way
 	}
 }
 
-// arm bounds the next read by the next ping; false: the tunnel is to end.
-func (t *tunnel) arm() bool {
+// take gives the instance what the client said; false: nothing more of it.
+func (t *tunnel) take(p []byte) (more bool) {
+	t.inward.Store(true)
+	before := t.in.messages
+	n, data, more := t.follow(p)
+	t.g.sockets.tunnels.in.Add(uint64(t.in.messages - before))
+	t.far.say(p[:n])
+	t.note(data)
+	t.inward.Store(t.in.open)
+	return more
+}
+
+// follow says how much of what the client said goes on to the instance: no frame
+// that makes a message too large, and where the tunnel ends, no more than the rest
+// of the frame under way.
+func (t *tunnel) follow(p []byte) (n int, data, more bool) {
+	for n < len(p) {
+		t.even = t.in.between()
+		if t.even && t.parting.Load() != nil {
+			return n, data, false
+		}
+		k, some := t.in.next(p[n:])
+		if t.in.size > uint64(t.g.cfg.Limits.BodyBytes) {
+			t.part(websocket.CloseMessageTooBig, "a message is larger than limits.body_bytes")
+			return n, data, false
+		}
+		n, data = n+k, data || some
+	}
+	t.even = t.in.between()
+	return n, data, true
+}
+
+// arm bounds the next read by what is next, a ping or the end of the idle time, for
+// one who was last heard, or asked, then; false: the tunnel is to end.
+func (t *tunnel) arm(last int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.stop.Load() != stopNone {
+	switch bye := t.parting.Load(); {
+	case bye != nil && (t.in.between() || bye.late()):
 		return false
+	case bye != nil:
+		t.conn.SetReadDeadline(bye.until)
+	case t.stop.Load() != stopNone:
+		return false
+	default:
+		now := t.g.now()
+		wait := min(last+int64(t.g.pingEvery)-now, t.idleLimit()-t.idleFor(now))
+		t.conn.SetReadDeadline(time.Now().Add(time.Duration(wait)))
 	}
-	t.conn.SetReadDeadline(time.Now().Add(t.g.pingEvery))
 	return true
 }
 
-// idleTooLong says whether nothing has passed for websocket.idle_timeout.
-func (t *tunnel) idleTooLong() bool {
-	limit := t.g.cfg.WebSocket.IdleTimeout
-	t.idled = limit > 0 && t.g.now()-t.moved.Load() >= int64(limit)
-	return t.idled
+// idleFor is how long nothing has passed, ns.
+func (t *tunnel) idleFor(now int64) int64 { return now - t.moved.Load() }
+
+// idleLimit is how long that may be.
+func (t *tunnel) idleLimit() int64 {
+	if limit := t.g.cfg.WebSocket.IdleTimeout; limit > 0 {
+		return int64(limit)
+	}
+	return math.MaxInt64
 }
 
 // inject sends a frame of the router's own, if no other is under way.
 func (t *tunnel) inject(frame []byte) (sent bool) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
-	if !t.out.between() || t.out.closing {
+	if !t.out.between() || t.out.closing || t.torn {
 		return false
 	}
 	t.conn.SetWriteDeadline(time.Now().Add(lastWords))
@@ -315,14 +428,6 @@ func (t *tunnel) tell(r *refusal) bool {
 	return false
 }
 
-// goodbye closes with a code, once.
-func (t *tunnel) goodbye(code int, why string) {
-	if t.ended == 0 {
-		t.ended = code
-		t.inject(closeFrame(code, why))
-	}
-}
-
 func (t *tunnel) cutShort(r *refusal) bool {
 	t.req.refused = r
 	return t.tell(r)
@@ -330,15 +435,18 @@ func (t *tunnel) cutShort(r *refusal) bool {
 
 func (t *tunnel) keepsAlive() bool { return false }
 
-// interrupted ends the tunnel: what is read is read no more.
+// interrupted ends the tunnel: in order, unless the client has left.
 func (t *tunnel) interrupted(why uint32) {
-	if t.accepted == nil {
+	switch {
+	case t.accepted == nil:
 		t.client.interrupted(why)
-		return
+	case why == stopDrain:
+		t.partNow(websocket.CloseGoingAway, refuseDraining.msg)
+	default:
+		t.conn.SetReadDeadline(past)
+		t.conn.SetWriteDeadline(time.Now().Add(lastWords))
+		t.far.interrupt()
 	}
-	t.conn.SetReadDeadline(past)
-	t.conn.SetWriteDeadline(time.Now().Add(lastWords))
-	t.far.interrupt()
 }
 
 // end closes the client's side, and waits for who hears it.
@@ -346,28 +454,30 @@ func (t *tunnel) end() {
 	if t.accepted == nil {
 		return
 	}
-	t.g.account.resume()
-	drained := t.stop.Load() == stopDrain
 	t.interrupt(stopLeft)
 	t.hearing.Wait() // from here on all is ours
-	switch {
-	case drained:
-		t.goodbye(websocket.CloseGoingAway, refuseDraining.msg)
-	case t.idled:
-		t.goodbye(websocket.CloseGoingAway, "nothing has passed for long (websocket.idle_timeout)")
+	if bye := t.parting.Load(); bye != nil {
+		t.goodbye(bye.code, bye.why)
+	} else if !t.whole {
+		t.goodbye(websocket.CloseInternalServerErr, refuseInternal.msg)
 	}
 	code := t.ended
 	switch {
 	case code != 0:
 	case t.in.closing:
 		code = t.in.closeCode()
-	case t.out.closing:
+	case t.out.closing && !t.torn:
 		code = t.out.closeCode()
 	default:
 		code = 1006
 	}
+	t.stays()
 	t.g.sockets.tunnels.closed(code)
 	t.req.decision.Reservation.Closed(t.g.now(), record.Socket{In: int64(t.in.messages), Out: int64(t.out.messages), Code: int32(code), Own: t.ended != 0})
+	t.g.sockets.over(t)
+	t.g.account.passing.Add(-1)
 	t.conn.SetReadDeadline(time.Time{})
-	t.lingers = t.out.closing || t.ended != 0
+	if t.out.closing || t.ended != 0 {
+		t.lingers = mostPassed
+	}
 }

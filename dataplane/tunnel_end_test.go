@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -184,6 +185,109 @@ func TestCloseReasonIsWholeCharacters(t *testing.T) {
 		f := closeFrame(1011, why)
 		if len(f) > 2+125 || len(f) != 2+int(f[1]) || !utf8.Valid(f[4:]) {
 			t.Errorf("%q: %q", why, f)
+		}
+	}
+}
+
+// What passes is counted over a message's frames, as they say; a frame too many does
+// not go on.
+func TestMessageThatIsTooLargeToPassIs1009(t *testing.T) {
+	const most = 1 << 10
+	piece := func(n int) []byte { return make([]byte, n) }
+	f := func(sent int, head []byte, rest ...[]byte) {
+		t.Helper()
+		told, got := make(chan int, 1), make(chan int, 8)
+		r := start(t, instances(socketEngine(t, func(ws *websocket.Conn, _ *http.Request) {
+			ws.SetReadDeadline(time.Now().Add(patience))
+			for {
+				_, text, err := ws.ReadMessage()
+				if err != nil {
+					code := 0
+					if ce, ok := err.(*websocket.CloseError); ok {
+						code = ce.Code
+					}
+					told <- code
+					return
+				}
+				got <- len(text)
+			}
+		}).url), limits(func(l *Limits) { l.BodyBytes = most }))
+		w := r.talk(realtime, 0, nil)
+		w.UnderlyingConn().Write(head)
+		for _, p := range rest {
+			w.UnderlyingConn().Write(p)
+		}
+		w.ends(1009)
+		if code := <-told; code != 1009 || len(got) != sent {
+			t.Errorf("the instance heard %d messages, and a close of %d", len(got), code)
+		}
+		r.until("the close to be counted", func() bool { return r.metric(`penstock_websocket_closes_total{code="1009"}`) == 1 })
+	}
+	whole, half := frameOf(true, 2, true, piece(most)), frameOf(false, 2, true, piece(most/2+1))
+	f(0, frameOf(true, 2, true, piece(most+1)))
+	f(2, whole, whole, frameOf(true, 2, true, piece(70_000)))
+	f(1, whole, half, frameOf(true, opPing, true, nil), frameOf(false, 0, true, piece(most/2-1)), frameOf(true, 0, true, piece(1)))
+	f(0, half, frameOf(false, 0, true, piece(most/2)))
+	f(1, bytes.Join([][]byte{whole, half, frameOf(true, 0, true, piece(most/2))}, nil)) // in one read
+	f(0, []byte("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00"))            // as much as a frame can say
+}
+
+func TestMessagesAsLargeAsTheyMayBePass(t *testing.T) {
+	const most = 1 << 10
+	r := start(t, instances(socketEngine(t, func(ws *websocket.Conn, _ *http.Request) {
+		for range 3 {
+			ws.ReadMessage()
+		}
+		ws.WriteMessage(websocket.TextMessage, []byte(strings.Repeat("x", 4*most))) // an answer has no limit
+	}).url), limits(func(l *Limits) { l.BodyBytes = most }))
+	w := r.talk(realtime, 0, nil)
+	for range 3 {
+		w.UnderlyingConn().Write(frameOf(false, 2, true, make([]byte, most/2)))
+		w.UnderlyingConn().Write(frameOf(true, 0, true, make([]byte, most/2)))
+	}
+	w.hear(strings.Repeat("x", 4*most))
+}
+
+// Each 101 was counted as an answer, also those of instances that were replaced.
+func TestTunnelIsOneAnswerWhoeverGaveIt(t *testing.T) {
+	for _, second := range []int{101, 404} {
+		var n atomic.Int32
+		u := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+		serve := func(w http.ResponseWriter, r *http.Request) {
+			first := n.Add(1) == 1
+			if !first && second != 101 {
+				w.WriteHeader(second)
+				return
+			}
+			ws, err := u.Upgrade(w, r, nil)
+			if err != nil {
+				return
+			}
+			_, text, _ := ws.ReadMessage()
+			if !first {
+				ws.WriteMessage(websocket.TextMessage, text)
+				ws.ReadMessage()
+			}
+			dies(ws)
+		}
+		r := start(t, instances(newEngine(t, serve).url, newEngine(t, serve).url), nil)
+		w := r.talk(realtime, 0, nil)
+		w.say("hello")
+		if second == 101 {
+			w.hear("hello")
+			if got := r.metric("penstock_pending_seconds_count"); got != 1 {
+				t.Errorf("%v answers are counted", got)
+			}
+			w.Close()
+		}
+		for series, want := range map[string]float64{
+			`penstock_requests_total{route="/v1/realtime",code="101",key=""}`: 1,
+			`penstock_pending_seconds_count`:                                  1,
+		} {
+			r.until(series+" to be counted", func() bool { return r.metric(series) > 0 && r.metric("penstock_gateway_connections") == 0 })
+			if got := r.metric(series); got != want {
+				t.Errorf("%d: %s is %v, want %v", second, series, got, want)
+			}
 		}
 	}
 }

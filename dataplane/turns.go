@@ -14,7 +14,7 @@ func (b *bridge) enter(m *message) *refusal {
 		}
 		return nil
 	}
-	if b.running[string(m.id)] != nil {
+	if b.running[m.name] != nil {
 		return badRequest("id", "a request with this id is under way")
 	}
 	if most := b.g.cfg.WebSocket.Requests; len(b.running) >= most {
@@ -23,11 +23,8 @@ func (b *bridge) enter(m *message) *refusal {
 	if b.running == nil {
 		b.running = make(map[string]*message)
 	}
-	b.running[string(m.id)] = m
-	b.begin(func() {
-		m.run()
-		b.leave(m)
-	})
+	b.running[m.name] = m
+	b.begin(func() { b.serve(m) })
 	return nil
 }
 
@@ -38,8 +35,7 @@ func (b *bridge) begin(run func()) {
 		run()
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.active--
-		b.used = b.g.now()
+		b.rested()
 	})
 }
 
@@ -51,9 +47,22 @@ func (b *bridge) inOrder() {
 			return
 		}
 		m.req.arrived = max(m.req.arrived, turn) // as of what is pipelined over HTTP
-		m.run()
-		b.leave(m)
+		b.serve(m)
 	}
+}
+
+// serve answers m. A fault that is not its request's alone ends the connection.
+func (b *bridge) serve(m *message) {
+	defer b.leave(m)
+	whole := false
+	defer func() {
+		if !whole {
+			b.interrupt(stopLeft)
+		}
+	}()
+	defer b.g.survive()
+	m.run()
+	whole = true
 }
 
 // first is whose turn it is; nil: nobody's, and who comes next has to begin anew.
@@ -72,8 +81,8 @@ func (b *bridge) leave(m *message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case m.id != nil && b.running[string(m.id)] == m:
-		delete(b.running, string(m.id))
+	case m.id != nil && b.running[m.name] == m:
+		delete(b.running, m.name)
 	case m.id == nil && len(b.line) > 0 && b.line[0] == m:
 		b.line[0] = nil
 		b.line = b.line[1:]
@@ -83,7 +92,7 @@ func (b *bridge) leave(m *message) {
 // cancel ends the request with the id of m.
 func (b *bridge) cancel(m *message) {
 	b.mu.Lock()
-	victim := b.running[string(m.id)]
+	victim := b.running[m.name]
 	b.mu.Unlock()
 	if victim == nil {
 		m.answer(badRequest("id", "no request with this id is under way"))

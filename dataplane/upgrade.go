@@ -22,20 +22,23 @@ const (
 	keyProtocol    = "bearer."
 )
 
-// upgrades says whether the request asks for a WebSocket.
+// upgrades says whether the request asks for a WebSocket, rightly or not. An Upgrade
+// that Connection does not name is no word of the client's (RFC 9110, 7.8), but who
+// sends a key means it.
 func (q *request) upgrades() bool {
-	return q.head.Get(http1.Upgrade) != nil && q.lists(http1.Upgrade, "websocket") && q.lists(http1.Connection, "upgrade")
+	return q.head.Get(http1.Upgrade) != nil && lists(q.head.Headers, http1.Upgrade, "websocket") &&
+		(lists(q.head.Headers, http1.Connection, "upgrade") || q.head.Get(http1.SecWebSocketKey) != nil)
 }
 
 // listed goes over what the headers of a kind list: a list may be cut over
 // several lines (RFC 9110, 5.3).
-func (q *request) listed(kind http1.Kind) iter.Seq[[]byte] {
+func listed(headers []http1.Header, kind http1.Kind) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for i := range q.head.Headers {
-			if q.head.Headers[i].Kind != kind {
+		for i := range headers {
+			if headers[i].Kind != kind {
 				continue
 			}
-			for p := range bytes.SplitSeq(q.head.Headers[i].Value, []byte(",")) {
+			for p := range bytes.SplitSeq(headers[i].Value, []byte(",")) {
 				if !yield(bytes.TrimSpace(p)) {
 					return
 				}
@@ -45,8 +48,8 @@ func (q *request) listed(kind http1.Kind) iter.Seq[[]byte] {
 }
 
 // lists says whether the headers of a kind have a token.
-func (q *request) lists(kind http1.Kind, token string) bool {
-	for p := range q.listed(kind) {
+func lists(headers []http1.Header, kind http1.Kind, token string) bool {
+	for p := range listed(headers, kind) {
 		if strings.EqualFold(string(p), token) {
 			return true
 		}
@@ -64,7 +67,8 @@ func (c *client) upgrade() (again bool) {
 		return c.refuse(r)
 	}
 	b := newBridge(c)
-	ws, err := upgrader.Upgrade(hijacked{conn: &bridgeConn{Conn: c.conn, b: b}}, httpRequest(&q.head), nil)
+	b.pack = q.offersDeflate()
+	ws, err := upgrader.Upgrade(hijacked{conn: &bridgeConn{Conn: c.conn, b: b}}, httpRequest(&q.head, b.pack), http.Header{"X-Request-Id": {string(q.id)}})
 	if err != nil { // what can be wrong was looked for: the client has left
 		c.g.sockets.leave(&c.g.sockets.bridges, q.keyIndex)
 		q.gone()
@@ -72,7 +76,7 @@ func (c *client) upgrade() (again bool) {
 	}
 	q.status = 101
 	c.deadline.Store(0)
-	b.ws, b.pack, c.bridge = ws, bytes.Contains(q.head.Get(http1.SecWebSocketExtensions), []byte("permessage-deflate")), b
+	b.ws, c.bridge = ws, b
 	return false
 }
 
@@ -87,10 +91,14 @@ func (c *client) admitSocket() *refusal {
 		return &refusal{status: 404, code: "route_not_found", reason: reasonNotFound, msg: "no WebSocket is served at this path: " + clip(q.head.Path) + " (served are /v1/chat/completions, /v1/completions, /v1/responses, /v1/realtime and websocket.paths)"}
 	case !q.head.Is("GET"):
 		return &refusal{status: 405, code: "method_not_allowed", reason: reasonBadRequest, allow: "GET, " + q.route.allowed(), msg: "a WebSocket begins with GET, not " + clip(q.head.Method)}
+	case q.head.Minor == 0:
+		return badRequest("", "a WebSocket begins with HTTP/1.1, not HTTP/1.0: a proxy before the router may have changed it")
+	case !lists(q.head.Headers, http1.Connection, "upgrade"):
+		return badRequest("", "a WebSocket's handshake has Connection: Upgrade: a proxy before the router may have dropped it")
 	case string(q.head.Get(http1.SecWebSocketVersion)) != "13":
 		return &refusal{status: 426, code: "upgrade_required", reason: reasonBadRequest, head: []byte("Sec-WebSocket-Version: 13\r\n"), msg: "WebSockets of version 13 are served, none of " + clip(q.head.Get(http1.SecWebSocketVersion))}
-	case !isChallenge(q.head.Get(http1.SecWebSocketKey)):
-		return badRequest("", "Sec-WebSocket-Key has to be 16 bytes in base64")
+	case !isChallenge(q.head.Get(http1.SecWebSocketKey)) || q.count(http1.SecWebSocketKey) > 1:
+		return badRequest("", "Sec-WebSocket-Key has to be 16 bytes in base64, once")
 	case c.r < c.w || q.unread != 0:
 		q.broken = true
 		return badRequest("", "bytes came before the WebSocket was accepted")
@@ -110,6 +118,16 @@ func (w *WebSocket) admits(origin []byte) bool {
 	return len(w.Origins) == 0 || len(origin) == 0 || slices.ContainsFunc(w.Origins, func(o string) bool { return strings.EqualFold(o, string(origin)) })
 }
 
+// count is how many headers of a kind there are.
+func (q *request) count(kind http1.Kind) (n int) {
+	for i := range q.head.Headers {
+		if q.head.Headers[i].Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
 // isChallenge says whether a key is 16 bytes in base64.
 func isChallenge(key []byte) bool {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -118,7 +136,7 @@ func isChallenge(key []byte) bool {
 
 // protocolKey is the key that is given as a subprotocol; nil: none is.
 func (q *request) protocolKey() []byte {
-	for p := range q.listed(http1.SecWebSocketProtocol) {
+	for p := range listed(q.head.Headers, http1.SecWebSocketProtocol) {
 		if key, ok := cutKey(p); ok {
 			return key
 		}
@@ -142,12 +160,17 @@ var upgrader = websocket.Upgrader{
 	EnableCompression: true, Subprotocols: []string{bridgeProtocol}, CheckOrigin: func(*http.Request) bool { return true },
 }
 
-// httpRequest is a handshake as the library reads it.
-func httpRequest(head *http1.Request) *http.Request {
+// httpRequest is a handshake as the library reads it: it agrees on compression with
+// whoever offers any.
+func httpRequest(head *http1.Request, pack bool) *http.Request {
 	r := &http.Request{Method: "GET", Header: make(http.Header), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	for i := range head.Headers {
-		h := &head.Headers[i]
-		r.Header.Add(string(h.Name), string(h.Value))
+		if h := &head.Headers[i]; h.Kind != http1.SecWebSocketExtensions {
+			r.Header.Add(string(h.Name), string(h.Value))
+		}
+	}
+	if pack {
+		r.Header.Set("Sec-Websocket-Extensions", deflate)
 	}
 	return r
 }

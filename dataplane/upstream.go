@@ -23,6 +23,7 @@ type upstream struct {
 	answered bool
 	lost     bool // what was said is not whole, or the next has other terms: no other may take over
 	left     bool // the client has
+	parting  bool // the tunnel ends: what is still written has lastWords
 }
 
 // mostSaid is how much of what a client says is kept for the case that the
@@ -36,7 +37,7 @@ func (u *upstream) attach(conn net.Conn) {
 	u.mu.Lock()
 	u.conn = conn
 	said := u.said
-	if u.left {
+	if u.left || u.parting {
 		conn.SetReadDeadline(past)
 	}
 	u.mu.Unlock()
@@ -86,7 +87,7 @@ func (u *upstream) keep(p []byte) net.Conn {
 func (u *upstream) write(conn net.Conn, p []byte) {
 	u.mu.Lock()
 	if u.conn == conn { // else its deadline is past
-		conn.SetWriteDeadline(time.Now().Add(u.stall))
+		conn.SetWriteDeadline(time.Now().Add(u.patience()))
 	}
 	u.mu.Unlock()
 	_, err := conn.Write(p)
@@ -150,8 +151,28 @@ func (u *upstream) interrupt() {
 	u.end()
 }
 
+// part wakes whoever reads from the instance, and gives what is written lastWords.
+func (u *upstream) part() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.parting = true
+	u.end()
+}
+
+func (u *upstream) patience() time.Duration {
+	if u.parting {
+		return lastWords
+	}
+	return u.stall
+}
+
 func (u *upstream) end() {
-	if u.conn != nil {
+	switch {
+	case u.conn == nil:
+	case u.parting:
+		u.conn.SetReadDeadline(past)
+		u.conn.SetWriteDeadline(time.Now().Add(lastWords))
+	default:
 		u.conn.SetDeadline(past)
 	}
 }
