@@ -174,6 +174,10 @@ func (t *tunnel) accept(promised []byte) {
 
 var errOtherTerms = errors.New("another instance agreed on other protocols")
 
+// refuseHole is for who said more than is kept while no instance was there.
+var refuseHole = &refusal{status: 502, code: "instance_failed", reason: reasonInstanceFailed,
+	msg: "the instance was lost, and more had been said by then than is kept for another"}
+
 // through goes on where a handshake went well.
 func (t *tunnel) through(up *engineConn, rest []byte, out outcome) outcome {
 	switch {
@@ -189,7 +193,10 @@ func (t *tunnel) through(up *engineConn, rest []byte, out outcome) outcome {
 // went: failed before the instance has said anything, another may take its place.
 func (t *tunnel) pump(up *engineConn, rest []byte) outcome {
 	defer up.close() // whatever fails in here
-	t.far.attach(up.Conn)
+	if !t.far.attach(up.Conn) {
+		t.cutShort(refuseHole)
+		return outcome{end: left}
+	}
 	defer t.far.detach(up.Conn)
 	t.moved.Store(t.g.now())
 	b := getBuffer(minBuffer)

@@ -31,10 +31,16 @@ type upstream struct {
 const mostSaid = 256 << 10
 
 // attach makes a connection the instance's, and says there what was said already:
-// meanwhile what the instance says is read.
-func (u *upstream) attach(conn net.Conn) {
+// meanwhile what the instance says is read. false: what was said is not whole any
+// more, and an instance that heard the rest alone would take it for all.
+func (u *upstream) attach(conn net.Conn) bool {
 	u.writing.Lock()
 	u.mu.Lock()
+	if u.lost {
+		u.mu.Unlock()
+		u.writing.Unlock()
+		return false
+	}
 	u.conn = conn
 	said := u.said
 	if u.left || u.parting {
@@ -47,6 +53,7 @@ func (u *upstream) attach(conn net.Conn) {
 			u.write(conn, said)
 		}
 	})
+	return true
 }
 
 // detach lets a connection go: nobody writes there any more.

@@ -1,0 +1,57 @@
+package dataplane
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fasthttp/websocket"
+)
+
+// What a client said while no instance was there was forgotten beyond 256 KiB, and
+// the next instance heard what came behind the hole, as if it was all.
+func TestNoInstanceHearsWhatComesBehindAHole(t *testing.T) {
+	var n atomic.Int32
+	asked, full := make(chan struct{}), make(chan struct{})
+	heard := make(chan string, 1)
+	u := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		first := n.Add(1) == 1
+		if !first {
+			close(asked)
+			<-full
+		}
+		ws, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		if _, text, err := ws.ReadMessage(); !first && err == nil {
+			heard <- string(text)
+		}
+		dies(ws)
+	}
+	r := start(t, instances(newEngine(t, serve).url, newEngine(t, serve).url), nil)
+	w := r.talk(realtime, 0, nil)
+	w.say("hello")
+	r.wait(asked, "the second to be asked")
+	for range mostSaid / (32 << 10) {
+		w.say(strings.Repeat("x", 32<<10))
+	}
+	r.until("all to be taken in", func() bool {
+		return r.metric(`penstock_websocket_messages_total{direction="in"}`) == 1+mostSaid/(32<<10)
+	})
+	close(full)
+	time.Sleep(short)
+	w.say("more")
+	w.ends(1011)
+	select {
+	case text := <-heard:
+		t.Errorf("the instance heard %.20q first", text)
+	default:
+	}
+	if got := r.metric(`penstock_aborts_total{when="streaming"}`); got != 0 {
+		t.Errorf("%v clients are said to have left", got)
+	}
+}
