@@ -338,7 +338,7 @@ func (t *tunnel) listen() {
 		case asked:
 			return
 		default: // it listens, while a frame is under way
-			asked = t.inject(controlFrame(opPing, nil))
+			asked = t.ping()
 			last = t.g.now() // it may have taken long
 		}
 	}
@@ -407,10 +407,25 @@ func (t *tunnel) idleLimit() int64 {
 	return math.MaxInt64
 }
 
+// ping asks the client whether it is there. It does not wait for what a client that
+// reads nothing does not take: what that says meanwhile has to be heard.
+func (t *tunnel) ping() (sent bool) {
+	if !t.writing.TryLock() {
+		return false
+	}
+	defer t.writing.Unlock()
+	return t.put(controlFrame(opPing, nil))
+}
+
 // inject sends a frame of the router's own, if no other is under way.
 func (t *tunnel) inject(frame []byte) (sent bool) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
+	return t.put(frame)
+}
+
+// put is inject with writing held.
+func (t *tunnel) put(frame []byte) (sent bool) {
 	if !t.out.between() || t.out.closing || t.torn {
 		return false
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/fasthttp/websocket"
+
+	"penstock/scheduler"
 )
 
 // What a client said while no instance was there was forgotten beyond 256 KiB, and
@@ -54,4 +56,33 @@ func TestNoInstanceHearsWhatComesBehindAHole(t *testing.T) {
 	if got := r.metric(`penstock_aborts_total{when="streaming"}`); got != 0 {
 		t.Errorf("%v clients are said to have left", got)
 	}
+}
+
+// The ping for a client that read nothing waited for what it did not take, and what it
+// said was not read meanwhile: if it read only once it had said all, neither went on.
+func TestClientThatReadsNothingIsHeard(t *testing.T) {
+	const pieces, size = 512, 64 << 10
+	var got atomic.Int64
+	r := start(t, instances(socketEngine(t, func(ws *websocket.Conn, _ *http.Request) {
+		go func() {
+			for ws.WriteMessage(websocket.BinaryMessage, make([]byte, size)) == nil {
+			}
+		}()
+		for {
+			_, piece, err := ws.ReadMessage()
+			if err != nil {
+				return
+			}
+			got.Add(int64(len(piece)))
+		}
+	}).url), nil, func(g *Gateway, _ *scheduler.Scheduler) { g.pingEvery = short })
+	w := r.talk(realtime, 0, nil)
+	time.Sleep(4 * short) // the time of a ping has come
+	w.SetWriteDeadline(time.Now().Add(patience / 4))
+	for n := range pieces {
+		if err := w.WriteMessage(websocket.BinaryMessage, make([]byte, size)); err != nil {
+			t.Fatalf("after %d pieces: %v", n, err)
+		}
+	}
+	r.until("all to be heard", func() bool { return got.Load() == pieces*size })
 }
