@@ -38,6 +38,7 @@ type tunnel struct {
 	moved   atomic.Int64 // when something of a message last passed either way, ns
 	outward atomic.Bool  // something is on its way to the client, a message has begun
 	inward  atomic.Bool  // likewise to the instance
+	bidden  atomic.Bool  // the client has said goodbye
 
 	parting atomic.Pointer[farewell] // it ends; set once, under mu
 	even    bool                     // what the instance was given ends with a frame; hear's
@@ -243,7 +244,7 @@ func (t *tunnel) stays() {
 func (t *tunnel) broke(err error) outcome {
 	out := broke(err, false)
 	switch {
-	case t.parting.Load() != nil, t.stop.Load() != stopNone, t.far.hasLeft(), t.out.closing:
+	case t.parting.Load() != nil, t.stop.Load() != stopNone, t.far.hasLeft(), t.out.closing, t.bidden.Load():
 		return outcome{end: ended}
 	case t.far.hasAnswered(), t.far.isLost():
 		out.end = cut
@@ -349,6 +350,9 @@ func (t *tunnel) take(p []byte) (more bool) {
 	t.inward.Store(true)
 	before := t.in.messages
 	n, data, more := t.follow(p)
+	if t.in.closing { // before the instance hears of it
+		t.bidden.Store(true)
+	}
 	t.g.sockets.tunnels.in.Add(uint64(t.in.messages - before))
 	t.far.say(p[:n])
 	t.note(data)

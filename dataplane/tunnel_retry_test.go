@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -85,4 +86,53 @@ func TestClientThatReadsNothingIsHeard(t *testing.T) {
 		}
 	}
 	r.until("all to be heard", func() bool { return got.Load() == pieces*size })
+}
+
+// An instance that ended the connection where the client had closed was said to have
+// failed: a few clients that closed as they should took it out, and if it had said
+// nothing, the next was told the same.
+func TestInstanceThatHangsUpOnAGoodbyeHasNotFailed(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		var opened atomic.Int32
+		serve := func(ws *websocket.Conn, _ *http.Request) {
+			opened.Add(1)
+			ws.SetCloseHandler(func(int, string) error { return nil })
+			for {
+				kind, text, err := ws.ReadMessage()
+				if err != nil {
+					return
+				}
+				if answers {
+					ws.WriteMessage(kind, text)
+				}
+			}
+		}
+		r := start(t, instances(socketEngine(t, serve).url, socketEngine(t, serve).url), nil)
+		r.well()
+		const clients = 8
+		for range clients {
+			w := r.talk(realtime, 0, nil)
+			w.say("hello")
+			if answers {
+				w.hear("hello")
+			}
+			w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(patience))
+			if code := closeOf(w.Conn); code != 0 && code != 1006 {
+				t.Errorf("the client was told %d", code)
+			}
+			w.Close()
+		}
+		r.until("all to be over", func() bool { return r.metric("penstock_websocket_connections") == 0 })
+		for _, i := range r.sched.Instances() {
+			if s := fmt.Sprint(i.State()); s != "healthy" {
+				t.Errorf("answers %v: %s is %s", answers, i.Name, s)
+			}
+		}
+		if n := opened.Load(); n != clients {
+			t.Errorf("answers %v: %d were opened, want %d", answers, n, clients)
+		}
+		if n := r.metric(`penstock_websocket_closes_total{code="1000"}`); n != clients {
+			t.Errorf("answers %v: %v closes of 1000, want %d", answers, n, clients)
+		}
+	}
 }
