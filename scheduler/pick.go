@@ -126,10 +126,25 @@ func (s *Scheduler) hopeless(q *Query, from []candidate) float64 {
 	idle := func(c candidate) bool {
 		return c.load.requests == 0 && !c.full && q.Now-c.inst.row.given.Load() > int64(freshFor)
 	}
-	if soonest <= seconds(left) || soonest <= seconds(left)+s.alone(from) || slices.ContainsFunc(from, idle) {
+	if soonest <= seconds(left) || slices.ContainsFunc(from, idle) {
+		return 0
+	}
+	if more := s.alone(from); more > 0 && soonest <= seconds(left)+more && s.leavesRoom(from) {
 		return 0
 	}
 	return soonest
+}
+
+// leavesRoom says whether another than whoever gets the request could still begin
+// a usual one in time: who is late in any case does not make all others late.
+func (s *Scheduler) leavesRoom(from []candidate) bool {
+	promised, usual, rooms := s.cfg.SLO.TTFT.Seconds(), s.usual().fresh, 0
+	for n := range from {
+		if c := &from[n]; c.head+c.wait+usual*c.inst.rates.Load().Token <= promised {
+			rooms++
+		}
+	}
+	return rooms >= min(2, len(from))
 }
 
 // alone is how long the request's first token would take at least, in seconds, of
