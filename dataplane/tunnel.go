@@ -3,9 +3,7 @@ package dataplane
 import (
 	"bytes"
 	"errors"
-	"math"
 	"net"
-	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -75,44 +73,6 @@ func (c *client) passThrough() (again bool) {
 	c.forward()
 	t.whole = true
 	return false
-}
-
-// nameModel takes a handshake's model from its query: ?model=NAME, once, for
-// engines differ in which of two they take.
-func (q *request) nameModel() *refusal {
-	all, err := url.ParseQuery(string(q.head.Query))
-	models := all["model"]
-	switch {
-	case len(models) > 1:
-		return badRequest("model", "?model= stands in the query more than once")
-	case err != nil && q.key.limited(): // engines may read it otherwise
-		return badRequest("", "the query cannot be read, and this API key may use some models only: "+err.Error())
-	case len(models) == 1 && models[0] != "":
-		q.fields.Model, q.fields.HasModel = []byte(models[0]), true
-	}
-	if q.key.permits(q.fields.Model) {
-		return nil
-	}
-	msg := "this API key may not use the model `" + clip(q.fields.Model) + "`: name another, as ?model=NAME"
-	if len(models) == 0 {
-		msg = "this API key may use some models only: name one, as ?model=NAME"
-	}
-	return &refusal{status: 403, code: "model_not_allowed", reason: reasonForbidden, param: "model", msg: msg}
-}
-
-// appendUpgrade is what makes a request to an instance a handshake: the client's
-// own, without what its list of protocols has for the router.
-func (q *request) appendUpgrade(dst []byte) []byte {
-	var protocols [][]byte
-	for p := range listed(q.head.Headers, http1.SecWebSocketProtocol) {
-		if _, isKey := cutKey(p); !isKey && len(p) > 0 && string(p) != bridgeProtocol {
-			protocols = append(protocols, p)
-		}
-	}
-	if len(protocols) > 0 {
-		dst = http1.AppendHeader(dst, []byte("Sec-WebSocket-Protocol"), bytes.Join(protocols, []byte(", ")))
-	}
-	return append(dst, "Connection: Upgrade\r\nUpgrade: websocket\r\n"...)
 }
 
 // open answers the client's handshake as the instance did, the first time.
@@ -293,122 +253,6 @@ func (t *tunnel) note(data bool) {
 	if data {
 		t.moved.Store(t.g.now())
 	}
-}
-
-// hear moves what the client says. Who has left ends the request, also while
-// another instance is to take over.
-func (t *tunnel) hear() {
-	defer t.interrupt(stopLeft)
-	defer t.far.leave()
-	defer t.g.survive()
-	whole := false
-	defer func() {
-		if !whole {
-			t.part(websocket.CloseInternalServerErr, refuseInternal.msg)
-		}
-	}()
-	t.even = true
-	t.listen()
-	if bye := t.parting.Load(); bye != nil && t.even && !t.in.closing {
-		t.far.say(masked(closeFrame(bye.code, bye.why)))
-	}
-	whole = true
-}
-
-// listen reads until there is nothing more to be heard, and asks a silent client
-// whether it is there.
-func (t *tunnel) listen() {
-	b := getBuffer(minBuffer)
-	defer putBuffer(b)
-	last, asked := t.g.now(), false // when it was last heard, or asked
-	for t.arm(last) {
-		n, err := t.conn.Read(b.b)
-		now := t.g.now()
-		switch {
-		case n > 0:
-			last, asked = now, false
-			if !t.take(b.b[:n]) {
-				return
-			}
-		case t.parting.Load() != nil && isTimeout(err): // arm sees to it
-		case !isTimeout(err) || t.stop.Load() != stopNone:
-			return
-		case t.idleFor(now) >= t.idleLimit():
-			t.part(websocket.CloseGoingAway, "nothing has passed for long (websocket.idle_timeout)")
-		case now-last < int64(t.g.pingEvery): // something has passed since
-		case asked:
-			return
-		default: // it listens, while a frame is under way
-			asked = t.ping()
-			last = t.g.now() // it may have taken long
-		}
-	}
-}
-
-// take gives the instance what the client said; false: nothing more of it.
-func (t *tunnel) take(p []byte) (more bool) {
-	t.inward.Store(true)
-	before := t.in.messages
-	n, data, more := t.follow(p)
-	if t.in.closing { // before the instance hears of it
-		t.bidden.Store(true)
-	}
-	t.g.sockets.tunnels.in.Add(uint64(t.in.messages - before))
-	t.far.say(p[:n])
-	t.note(data)
-	t.inward.Store(t.in.open)
-	return more
-}
-
-// follow says how much of what the client said goes on to the instance: no frame
-// that makes a message too large, and where the tunnel ends, no more than the rest
-// of the frame under way.
-func (t *tunnel) follow(p []byte) (n int, data, more bool) {
-	for n < len(p) {
-		t.even = t.in.between()
-		if t.even && t.parting.Load() != nil {
-			return n, data, false
-		}
-		k, some := t.in.next(p[n:])
-		if t.in.size > uint64(t.g.cfg.Limits.BodyBytes) {
-			t.part(websocket.CloseMessageTooBig, "a message is larger than limits.body_bytes")
-			return n, data, false
-		}
-		n, data = n+k, data || some
-	}
-	t.even = t.in.between()
-	return n, data, true
-}
-
-// arm bounds the next read by what is next, a ping or the end of the idle time, for
-// one who was last heard, or asked, then; false: the tunnel is to end.
-func (t *tunnel) arm(last int64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch bye := t.parting.Load(); {
-	case bye != nil && (t.in.between() || bye.late()):
-		return false
-	case bye != nil:
-		t.conn.SetReadDeadline(bye.until)
-	case t.stop.Load() != stopNone:
-		return false
-	default:
-		now := t.g.now()
-		wait := min(last+int64(t.g.pingEvery)-now, t.idleLimit()-t.idleFor(now))
-		t.conn.SetReadDeadline(time.Now().Add(time.Duration(wait)))
-	}
-	return true
-}
-
-// idleFor is how long nothing has passed, ns.
-func (t *tunnel) idleFor(now int64) int64 { return now - t.moved.Load() }
-
-// idleLimit is how long that may be.
-func (t *tunnel) idleLimit() int64 {
-	if limit := t.g.cfg.WebSocket.IdleTimeout; limit > 0 {
-		return int64(limit)
-	}
-	return math.MaxInt64
 }
 
 // ping asks the client whether it is there. It does not wait for what a client that
