@@ -88,15 +88,8 @@ func (s *sockets) interrupt(why uint32) {
 }
 
 // idle returns those in which nothing is under way.
-func (s *sockets) idle() (list []*bridge) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for b := range s.open {
-		if b.idle() {
-			list = append(list, b)
-		}
-	}
-	return list
+func (s *sockets) idle() []*bridge {
+	return those(&s.mu, s.open, (*bridge).idle)
 }
 
 // pass counts a tunnel as open, until it is over.
@@ -113,11 +106,16 @@ func (s *sockets) over(t *tunnel) {
 }
 
 // quiet returns the tunnels through which nothing passes.
-func (s *sockets) quiet() (list []*tunnel) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for t := range s.passing {
-		if t.quiet() {
+func (s *sockets) quiet() []*tunnel {
+	return those(&s.mu, s.passing, (*tunnel).quiet)
+}
+
+// those are of all whom is says.
+func those[T comparable](mu *sync.Mutex, all map[T]struct{}, is func(T) bool) (list []T) {
+	mu.Lock()
+	defer mu.Unlock()
+	for t := range all {
+		if is(t) {
 			list = append(list, t)
 		}
 	}

@@ -46,8 +46,10 @@ func TestNoInstanceHearsWhatComesBehindAHole(t *testing.T) {
 		return r.metric(`penstock_websocket_messages_total{direction="in"}`) == 1+mostSaid/(32<<10)
 	})
 	close(full)
-	time.Sleep(short)
-	w.say("more")
+	r.until("the end, or the instance to hear of it", func() bool {
+		w.WriteMessage(websocket.TextMessage, []byte("more"))
+		return len(heard) > 0 || r.metric(`penstock_websocket_closes_total{code="1011"}`) == 1
+	})
 	w.ends(1011)
 	select {
 	case text := <-heard:
@@ -78,7 +80,13 @@ func TestClientThatReadsNothingIsHeard(t *testing.T) {
 		}
 	}).url), nil, func(g *Gateway, _ *scheduler.Scheduler) { g.pingEvery = short })
 	w := r.talk(realtime, 0, nil)
-	time.Sleep(4 * short) // the time of a ping has come
+	passed, since := 0.0, time.Now()
+	r.until("nothing more to be taken, for longer than a ping waits", func() bool {
+		if now := r.metric(`penstock_websocket_messages_total{direction="out"}`); now != passed {
+			passed, since = now, time.Now()
+		}
+		return passed > 0 && time.Since(since) > 4*short
+	})
 	w.SetWriteDeadline(time.Now().Add(patience / 4))
 	for n := range pieces {
 		if err := w.WriteMessage(websocket.BinaryMessage, make([]byte, size)); err != nil {
